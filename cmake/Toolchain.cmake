@@ -3,6 +3,7 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)  # programs share the libraries' precompiled header
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
@@ -24,7 +25,8 @@ target_compile_definitions(tessera_options INTERFACE TESSERA_VERSION="${PROJECT_
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(tessera_options INTERFACE -Wthread-safety)
 else()
-  target_compile_options(tessera_options INTERFACE -fpch-preprocess)  # ccache wants it beside a precompiled header
+  # ccache wants the first beside a precompiled header; GCC 12's -Wrestrict misfires on std::string (GCC PR 105651).
+  target_compile_options(tessera_options INTERFACE -fpch-preprocess -Wno-restrict)
 endif()
 if(TESSERA_SANITIZE)
   add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
