@@ -1,0 +1,52 @@
+"""Prints what the suites did: a table of golden comparisons, then one line a suite, with skipped and failed tests by name.
+
+Usage: test_summary.py FOLDER GOLDEN_TABLE
+FOLDER holds ctest's JUnit files, PRESET-LABEL.xml. Ends with status 1 if a test failed or nothing ran at all.
+"""
+
+import pathlib
+import sys
+import xml.etree.ElementTree as ET
+
+
+def outcome(case):
+    if case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
+        return "skipped"
+    return "passed" if case.get("status") == "run" else "failed"
+
+
+def print_golden_table(path):
+    rows = sorted(set(path.read_text().splitlines())) if path.exists() else []
+    if rows:
+        print(f"\nAgainst golden data, {len(rows)} comparisons (name, tolerance, largest difference):")
+        for row in rows:
+            print("  " + row)
+
+
+def main():
+    folder, golden_table = map(pathlib.Path, sys.argv[1:3])
+    print_golden_table(golden_table)
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    print("\n{:<26}{:>8}{:>8}{:>9}{:>9}".format("suite", "passed", "failed", "skipped", "seconds"))
+    for file in sorted(folder.glob("*.xml")):
+        suite = ET.parse(file).getroot()
+        names = {"passed": [], "failed": [], "skipped": []}
+        for case in suite.iter("testcase"):
+            names[outcome(case)].append(case.get("name"))
+        counts = {key: len(value) for key, value in names.items()}
+        seconds = sum(float(case.get("time") or 0) for case in suite.iter("testcase"))
+        print("{:<26}{passed:>8}{failed:>8}{skipped:>9}{:>9.1f}".format(file.stem, seconds, **counts), end="")
+        print("  (no such tests yet)" if not any(counts.values()) else "")
+        for key in ("skipped", "failed"):
+            for name in names[key]:
+                print(f"  {key}: {name}")
+        for key in totals:
+            totals[key] += counts[key]
+    print("{:<26}{passed:>8}{failed:>8}{skipped:>9}".format("all", **totals))
+    if totals["skipped"]:
+        print(f"{totals['skipped']} tests were skipped: they show nothing about this build.")
+    return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
