@@ -2,22 +2,21 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/supervisor/child_process.h"
+#include "worker/supervisor/unique_fd.h"
 
 namespace tessera {
-
-// A program to run. `args` excludes argv[0], which is `binary`; `environment` ("NAME=value") goes
-// over the parent's own.
-struct ChildCommand {
-  std::string binary;
-  std::vector<std::string> args;
-  std::vector<std::string> environment;
-};
 
 struct SupervisorOptions {
   double short_life_s = 5;       // a child that ends sooner waits before it is started again
@@ -52,8 +51,8 @@ class Supervisor {
  public:
   using ExitCallback = std::function<AfterExit(const ChildExit&)>;
 
-  // Starts a child per command; its index is the command's. NOT_FOUND when a binary is missing or
-  // cannot be executed.
+  // Starts a child per command, whose index is the command's, before it returns. NOT_FOUND when a
+  // binary is missing or cannot be executed.
   static absl::StatusOr<std::unique_ptr<Supervisor>> Start(std::vector<ChildCommand> commands,
                                                            const SupervisorOptions& options,
                                                            ExitCallback on_exit);
@@ -74,13 +73,40 @@ class Supervisor {
   void Stop();
 
  private:
-  class Impl;
-  explicit Supervisor(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
-};
+  using Clock = std::chrono::steady_clock;
+  struct Child {
+    ChildCommand command;
+    ChildProcess process;  // its pid is -1 while it does not run
+    Clock::time_point started;
+    std::optional<Clock::time_point> start_at;  // while it waits to be started
+    int short_lives = 0;
+  };
 
-// The path of tessera-worker: beside this process's own executable, or where the build tree has it
-// (../worker). NOT_FOUND names both places.
-absl::StatusOr<std::string> FindWorkerBinary();
+  Supervisor(std::vector<ChildCommand> commands, const SupervisorOptions& options,
+             ExitCallback on_exit, UniqueFd wake, UniqueFd parent_read, UniqueFd parent_write);
+
+  void Run(const std::stop_token& stop, std::promise<void> first_started);
+  // Starts every child whose time has come; returns those that could not be.
+  std::vector<ChildExit> StartDue();
+  std::vector<ChildExit> ReapEnded();
+  ChildExit Ended(Child& child, std::string description);
+  void Report(const ChildExit& exit);
+  std::optional<Clock::time_point> NextStart() const;
+  // Returns when a child has ended, something was asked for, or at `until`.
+  void Wait(std::optional<Clock::time_point> until);
+  bool AnyRuns() const;
+  void SignalAll(int signal_number);
+  void EndAll();
+
+  const SupervisorOptions options_;
+  const ExitCallback on_exit_;
+  const UniqueFd wake_;          // an eventfd
+  const UniqueFd parent_read_;   // every child's standard input
+  const UniqueFd parent_write_;  // only this process has it
+  mutable std::mutex mutex_;     // guards children_, whose `process` only thread_ changes
+  std::vector<Child> children_;
+  std::mutex stop_mutex_;  // guards joining thread_
+  std::jthread thread_;
+};
 
 }  // namespace tessera
