@@ -30,6 +30,7 @@ class Engine {
   virtual const ModelInfo& model() const = 0;
   virtual const std::string& dtype() const = 0;
   virtual int threads() const = 0;
+  virtual const std::string& device_kind() const = 0;  // "cpu", or the GPU's marketing name
 
   // Rank 0 of a coming epoch: starts the rendezvous store on `bind_address`, an ephemeral port, which it returns. The
   // store lives until the epoch is left.
@@ -44,7 +45,7 @@ class Engine {
   virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request, const JobHooks& hooks,
                                                double collective_timeout_s) = 0;
 
-  // Ends the membership from any thread: a collective in flight returns soon, with this reason.
+  // Ends the membership from any thread: a JoinGroup or a collective in flight returns soon, with this reason.
   virtual void Abort(const absl::Status& reason) = 0;
 };
 
