@@ -14,39 +14,42 @@ namespace tessera {
 struct WeightOptions {
   at::ScalarType dtype = at::kFloat;  // compute type: kFloat, kBFloat16 or kHalf
   at::Device device = at::kCPU;
-  // Where converted weights are kept when the stored type is another; shared by all workers of a host.
-  // Empty: $TESSERA_CACHE_DIR, else $XDG_CACHE_HOME/tessera, else ~/.cache/tessera, else the temporary directory.
+  // Where converted weights are kept when the stored type is another; shared by all workers of a
+  // host. Empty: $TESSERA_CACHE_DIR, else $XDG_CACHE_HOME/tessera, else ~/.cache/tessera, else the
+  // temporary directory.
   std::string cache_dir;
 };
 
-// Reads the weights of one part of a checkpoint (transformer, vae, text_encoder, ...), sharded or not, and collects
-// everything that is wrong with them, so that the user sees all of it at once:
+// Reads the weights of one part of a checkpoint (transformer, vae, text_encoder, ...), sharded or
+// not, and collects everything that is wrong with them, so that the user sees all of it at once:
 //
 //   TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(dir, "model", options));
 //   layer.weight = reader.Take("fc1.weight", {out, in});
 //   TESSERA_RETURN_IF_ERROR(reader.Finish());
 //
-// On the CPU tensors are zero-copy views of the mapped file when stored type = compute type; otherwise the part is
-// converted once per host into the cache directory and that file is mapped. Tensors keep the mapping alive. They must
-// not be written to. Thread-compatible.
+// On the CPU tensors are zero-copy views of the mapped file when stored type = compute type;
+// otherwise the part is converted once per host into the cache directory and that file is mapped.
+// Tensors keep the mapping alive. They must not be written to. Thread-compatible.
 class WeightReader {
  public:
   // Opens folder/stem.safetensors, or else the shards named by folder/stem.safetensors.index.json.
-  // Errors: NOT_FOUND, INVALID_ARGUMENT (naming file and what was expected), DATA_LOSS (truncated file).
+  // Errors: NOT_FOUND, INVALID_ARGUMENT (naming file and what was expected), DATA_LOSS (truncated
+  // file).
   static absl::StatusOr<WeightReader> Open(const std::string& folder, const std::string& stem,
                                            const WeightOptions& options);
   WeightReader(WeightReader&&) noexcept;
   WeightReader& operator=(WeightReader&&) noexcept;
   ~WeightReader();
 
-  // The tensor in compute type on the device. A missing, mis-shaped or mistyped tensor is noted for Finish(), and an
-  // undefined tensor comes back.
+  // The tensor in compute type on the device. A missing, mis-shaped or mistyped tensor is noted for
+  // Finish(), and an undefined tensor comes back.
   at::Tensor Take(const std::string& name, at::IntArrayRef shape);
   bool Has(const std::string& name) const;
   // Declares that a tensor which the files may hold is not wanted.
   void Ignore(const std::string& name);
 
-  // INVALID_ARGUMENT listing every noted problem and every tensor that was neither taken nor ignored, with its file.
+  // INVALID_ARGUMENT listing every noted problem and every tensor that was neither taken nor
+  // ignored, with its file.
   absl::Status Finish();
 
  private:

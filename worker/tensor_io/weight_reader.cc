@@ -1,0 +1,153 @@
+#include "worker/tensor_io/weight_reader.h"
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "worker/base/quote.h"
+#include "worker/base/status_macros.h"
+#include "worker/model/weight_files.h"
+#include "worker/tensor_io/safetensors_file.h"
+#include "worker/tensor_io/weight_cache.h"
+
+namespace tessera {
+namespace {
+
+struct Weight {
+  std::string file_name;  // the one of the checkpoint
+  TensorEntry stored;     // as the checkpoint has it
+  SafetensorsFile data;   // where to read it: that file, or the converted one
+  bool wanted = false;
+};
+
+using Weights = std::map<std::string, Weight>;
+
+absl::Status Problems(const std::string& place, const std::vector<std::string>& problems) {
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      place, ": ", problems.size() == 1 ? "" : absl::StrCat(problems.size(), " problems:\n  "),
+      absl::StrJoin(problems, "\n  ")));
+}
+
+// Collects the tensors of all files, and compares them with the index.
+absl::StatusOr<Weights> CollectWeights(const std::string& folder, const WeightFiles& files,
+                                       const std::vector<SafetensorsFile>& sources) {
+  Weights weights;
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    for (const auto& [name, entry] : sources[i].tensors()) {
+      const auto [other, added] =
+          weights.try_emplace(name, Weight{files.names[i], entry, sources[i]});
+      if (!added) {
+        problems.push_back(absl::StrCat("tensor ", Quote(name), " is both in ",
+                                        other->second.file_name, " and in ", files.names[i]));
+      }
+    }
+  }
+  for (const auto& [name, file] : files.index) {
+    const auto found = weights.find(name);
+    if (found == weights.end() || found->second.file_name != file) {
+      problems.push_back(absl::StrCat("the index names tensor ", Quote(name), " in ", file,
+                                      ", which does not hold it"));
+    }
+  }
+  TESSERA_RETURN_IF_ERROR(Problems(folder, problems));
+  return weights;
+}
+
+// Lets every weight that is not stored in the compute type be read from the converted file.
+absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOptions& options,
+                     Weights& weights) {
+  bool needed = false;
+  for (const auto& [name, weight] : weights) {
+    needed = needed || (IsWeightType(weight.stored) && *weight.stored.type != options.dtype);
+  }
+  if (!needed) return absl::OkStatus();
+  Conversion conversion{sources, options.dtype, options.cache_dir};
+  if (conversion.cache_dir.empty()) conversion.cache_dir = DefaultCacheDir();
+  TESSERA_ASSIGN_OR_RETURN(const SafetensorsFile converted, OpenConverted(conversion));
+  for (auto& [name, weight] : weights) {
+    if (converted.tensors().count(name) != 0) weight.data = converted;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct WeightReader::State {
+  std::string place;  // folder/stem, for messages
+  WeightOptions options;
+  Weights weights;
+  std::vector<std::string> problems;
+};
+
+absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const std::string& stem,
+                                                const WeightOptions& options) {
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, FindWeightFiles(folder, stem));
+  std::vector<SafetensorsFile> sources;
+  for (const std::string& name : files.names) {
+    TESSERA_ASSIGN_OR_RETURN(SafetensorsFile file,
+                             SafetensorsFile::Open(absl::StrCat(folder, "/", name)));
+    sources.push_back(std::move(file));
+  }
+  auto state = std::make_unique<State>();
+  state->place = absl::StrCat(folder, "/", stem);
+  state->options = options;
+  TESSERA_ASSIGN_OR_RETURN(state->weights, CollectWeights(folder, files, sources));
+  // Another device converts what it is given faster than a file could be written.
+  if (options.device.is_cpu()) {
+    TESSERA_RETURN_IF_ERROR(Convert(sources, options, state->weights));
+  }
+  return WeightReader(std::move(state));
+}
+
+WeightReader::WeightReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WeightReader::WeightReader(WeightReader&&) noexcept = default;
+WeightReader& WeightReader::operator=(WeightReader&&) noexcept = default;
+WeightReader::~WeightReader() = default;
+
+at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
+  const auto found = state_->weights.find(name);
+  if (found == state_->weights.end()) {
+    state_->problems.push_back(absl::StrCat("missing tensor ", Quote(name), ", expected [",
+                                            absl::StrJoin(shape, ", "), "]"));
+    return at::Tensor();
+  }
+  Weight& weight = found->second;
+  weight.wanted = true;
+  if (!IsWeightType(weight.stored) || at::IntArrayRef(weight.stored.shape) != shape) {
+    state_->problems.push_back(
+        absl::StrCat(weight.file_name, ": tensor ", Quote(name), " is ",
+                     DescribeTensor(weight.stored.dtype, weight.stored.shape),
+                     ", expected F32, F16 or BF16 [", absl::StrJoin(shape, ", "), "]"));
+    return at::Tensor();
+  }
+  const absl::StatusOr<at::Tensor> tensor = weight.data.Read(name);
+  if (!tensor.ok()) {
+    state_->problems.emplace_back(tensor.status().message());
+    return at::Tensor();
+  }
+  return tensor->to(state_->options.device).to(state_->options.dtype);
+}
+
+bool WeightReader::Has(const std::string& name) const { return state_->weights.count(name) != 0; }
+
+void WeightReader::Ignore(const std::string& name) {
+  const auto found = state_->weights.find(name);
+  if (found != state_->weights.end()) found->second.wanted = true;
+}
+
+absl::Status WeightReader::Finish() {
+  std::vector<std::string> problems = state_->problems;
+  for (const auto& [name, weight] : state_->weights) {
+    if (weight.wanted) continue;
+    problems.push_back(absl::StrCat(weight.file_name, ": unexpected tensor ", Quote(name), ", ",
+                                    DescribeTensor(weight.stored.dtype, weight.stored.shape)));
+  }
+  return Problems(state_->place, problems);
+}
+
+}  // namespace tessera
