@@ -1,0 +1,75 @@
+#include <ATen/ATen.h>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/golden.h"
+#include "worker/base/file.h"
+#include "worker/tensor_io/safetensors_file.h"
+
+namespace tessera::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void End(const std::string& message) {
+  std::fprintf(stderr, "CheckpointCopy: %s\n", message.c_str());
+  std::abort();
+}
+
+// The file of a part that holds a tensor.
+std::string FindTensor(const fs::path& part, const std::string& tensor) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(part)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(entry.path().string());
+    if (file.ok() && file->tensors().count(tensor) != 0) return entry.path().string();
+  }
+  End("no tensor " + tensor + " in " + part.string());
+}
+
+}  // namespace
+
+CheckpointCopy::CheckpointCopy() {
+  std::string dir = (fs::temp_directory_path() / "tessera-checkpoint-XXXXXX").string();
+  if (mkdtemp(dir.data()) == nullptr) End("mkdtemp failed");
+  dir_ = dir;
+  fs::copy(TinyFluxDir(), dir_, fs::copy_options::recursive);
+}
+
+CheckpointCopy::~CheckpointCopy() {
+  std::error_code ignored;
+  fs::remove_all(dir_, ignored);
+}
+
+void CheckpointCopy::AlterTensor(const std::string& part, const std::string& tensor) const {
+  const std::string path = FindTensor(fs::path(dir_) / part, tensor);
+  at::Tensor altered;
+  uint64_t begin = 0;
+  {
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+    const absl::StatusOr<at::Tensor> value = file->Read(tensor);
+    if (!value.ok()) End(value.status().ToString());
+    altered = value->add(0.5);
+    begin = file->tensors().at(tensor).begin;
+  }
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd.get() < 0 || pwrite(fd.get(), altered.const_data_ptr(), altered.nbytes(),
+                             static_cast<off_t>(begin)) != static_cast<ssize_t>(altered.nbytes())) {
+    End("cannot write " + path);
+  }
+}
+
+void CheckpointCopy::EditJson(const std::string& file, const std::string& fields) const {
+  const std::string path = dir_ + "/" + file;
+  nlohmann::json value = nlohmann::json::object();
+  if (fs::exists(path)) value = nlohmann::json::parse(std::ifstream(path));
+  value.update(nlohmann::json::parse(fields));
+  std::ofstream(path) << value.dump(2);
+}
+
+}  // namespace tessera::testing

@@ -1,0 +1,47 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/support/golden.h"
+#include "worker/tensor_io/weight_reader.h"
+
+namespace tessera::testing {
+namespace {
+
+at::Tensor ReadOne(const std::string& dir) {
+  auto reader = WeightReader::Open(dir + "/transformer", "diffusion_pytorch_model", {});
+  return reader.value().Take("x_embedder.bias", {96});
+}
+
+TEST(CheckpointCopyTest, AlterTensorAddsAHalfToItAlone) {
+  const CheckpointCopy copy;
+  copy.AlterTensor("transformer", "x_embedder.bias");
+  EXPECT_TRUE(at::equal(ReadOne(copy.dir()), ReadOne(TinyFluxDir()) + 0.5));
+  auto reader = WeightReader::Open(copy.dir() + "/vae", "diffusion_pytorch_model", {});
+  EXPECT_TRUE(reader.ok()) << reader.status();
+}
+
+TEST(CheckpointCopyTest, EditJsonSetsFieldsAndKeepsTheOthers) {
+  const CheckpointCopy copy;
+  copy.EditJson("transformer/config.json", R"({"guidance_embeds": false})");
+  const auto config = nlohmann::json::parse(std::ifstream(copy.dir() + "/transformer/config.json"));
+  EXPECT_EQ(config.at("guidance_embeds"), false);
+  EXPECT_EQ(config.at("num_layers"), 2);
+}
+
+TEST(CheckpointCopyTest, LeavesNothingBehind) {
+  std::string dir;
+  {
+    const CheckpointCopy copy;
+    dir = copy.dir();
+    ASSERT_TRUE(std::filesystem::exists(dir + "/model_index.json"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir));
+}
+
+}  // namespace
+}  // namespace tessera::testing
