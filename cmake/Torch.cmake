@@ -2,8 +2,11 @@
 #   tessera_torch       ATen and c10d for the CPU (libtorch_cpu, libc10); all the engine links
 #   tessera_torch_cuda  the CUDA side (libtorch_cuda, libc10_cuda), only where the CUDA sources are built
 file(GLOB torch_dirs "${TESSERA_DEPS}/venv/lib/python3*/site-packages/torch")
-list(GET torch_dirs 0 torch_default)
-set(TESSERA_TORCH_DIR "${torch_default}" CACHE PATH "The torch package's folder (python -c 'import torch; print(torch.__path__[0])')")
+set(TESSERA_TORCH_DIR "" CACHE PATH "The torch package's folder (python3 -c 'import torch; print(torch.__path__[0])')")
+if(NOT TESSERA_TORCH_DIR AND torch_dirs)
+  list(GET torch_dirs 0 torch_default)
+  set_property(CACHE TESSERA_TORCH_DIR PROPERTY VALUE "${torch_default}")
+endif()
 if(NOT EXISTS "${TESSERA_TORCH_DIR}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "LibTorch not found at '${TESSERA_TORCH_DIR}': run tools/install, or set TESSERA_TORCH_DIR")
 endif()

@@ -1,4 +1,4 @@
-"""Prints what the suites did: a table of golden comparisons, then one line a suite, with skipped and failed tests by name.
+"""Prints what the suites did: golden comparisons, the output of failed tests, then a line a suite with skips by name.
 
 Usage: test_summary.py FOLDER GOLDEN_TABLE
 FOLDER holds ctest's JUnit files, PRESET-LABEL.xml. Ends with status 1 if a test failed or nothing ran at all.
@@ -7,6 +7,8 @@ FOLDER holds ctest's JUnit files, PRESET-LABEL.xml. Ends with status 1 if a test
 import pathlib
 import sys
 import xml.etree.ElementTree as ET
+
+OUTPUT_LINES = 40  # of a failed test
 
 
 def outcome(case):
@@ -23,19 +25,29 @@ def print_golden_table(path):
             print("  " + row)
 
 
+def print_failures(suites):
+    for suite in suites:
+        for case in suite.iter("testcase"):
+            if outcome(case) == "failed":
+                lines = (case.findtext("system-out") or "").strip().splitlines()
+                print(f"\n---- {case.get('name')} failed; its output ends with")
+                print("\n".join(lines[-OUTPUT_LINES:]))
+
+
 def main():
     folder, golden_table = map(pathlib.Path, sys.argv[1:3])
     print_golden_table(golden_table)
+    suites = {file.stem: ET.parse(file).getroot() for file in sorted(folder.glob("*.xml"))}
+    print_failures(suites.values())
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     print("\n{:<26}{:>8}{:>8}{:>9}{:>9}".format("suite", "passed", "failed", "skipped", "seconds"))
-    for file in sorted(folder.glob("*.xml")):
-        suite = ET.parse(file).getroot()
+    for label, suite in suites.items():
         names = {"passed": [], "failed": [], "skipped": []}
         for case in suite.iter("testcase"):
             names[outcome(case)].append(case.get("name"))
         counts = {key: len(value) for key, value in names.items()}
         seconds = sum(float(case.get("time") or 0) for case in suite.iter("testcase"))
-        print("{:<26}{passed:>8}{failed:>8}{skipped:>9}{:>9.1f}".format(file.stem, seconds, **counts), end="")
+        print("{:<26}{passed:>8}{failed:>8}{skipped:>9}{:>9.1f}".format(label, seconds, **counts), end="")
         print("  (no such tests yet)" if not any(counts.values()) else "")
         for key in ("skipped", "failed"):
             for name in names[key]:
