@@ -87,7 +87,9 @@ Schedule MakeSchedule(const SchedulerConfig& config, int steps, int64_t image_to
 }
 
 void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma) {
-  latents.copy_(latents.to(at::kFloat).add(velocity * (next_sigma - sigma)));
+  // A tensor of the working dtype on the CPU: rounds, and needs no copy to another device.
+  const at::Tensor change = at::scalar_tensor(next_sigma - sigma, velocity.scalar_type());
+  latents.copy_(latents.to(at::kFloat).add(velocity * change));
 }
 
 }  // namespace tessera

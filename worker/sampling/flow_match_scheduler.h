@@ -40,8 +40,8 @@ struct Schedule {
 // steps >= 1. image_tokens counts the latent tokens of one picture.
 Schedule MakeSchedule(const SchedulerConfig& config, int steps, int64_t image_tokens);
 
-// latents += (next_sigma - sigma) * velocity, in place, rounded as diffusers rounds it: the product
-// to the dtype of both tensors, the sum computed in float32.
+// latents += (next_sigma - sigma) * velocity, in place, rounded as diffusers rounds it: the factor
+// (computed in float32) and the product to the dtype of both tensors, the sum computed in float32.
 void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma);
 
 }  // namespace tessera

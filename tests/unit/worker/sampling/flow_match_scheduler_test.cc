@@ -110,11 +110,11 @@ TEST(EulerStepTest, MovesLatentsInPlace) {
   EXPECT_TRUE(at::equal(alias, at::full({2, 3}, 0.5F, at::kFloat)));
 }
 
-TEST(EulerStepTest, RoundsTheProductBeforeTheSum) {
-  at::Tensor latents = at::full({1}, -1.625, at::kBFloat16);
-  EulerStep(latents, at::full({1}, -3.765625, at::kBFloat16), 0.3F, 0.0F);
-  // -1.625 + bfloat16(1.1296875); with the sum as the only rounding it would be -0.49609375.
-  EXPECT_TRUE(at::equal(latents, at::full({1}, -0.4921875, at::kBFloat16)));
+TEST(EulerStepTest, RoundsFactorProductAndSum) {
+  at::Tensor latents = at::full({1}, -1.9140625, at::kBFloat16);
+  EulerStep(latents, at::full({1}, -3.859375, at::kBFloat16), 0.3F, 0.0F);
+  // -0.7578125 if the factor were not rounded, -0.75390625 if the product were not.
+  EXPECT_TRUE(at::equal(latents, at::full({1}, -0.75, at::kBFloat16)));
 }
 
 }  // namespace
