@@ -6,11 +6,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/golden.h"
 #include "worker/base/file.h"
 #include "worker/tensor_io/safetensors_file.h"
+#include "worker/tensor_io/safetensors_writer.h"
 
 namespace tessera::testing {
 namespace {
@@ -54,7 +56,8 @@ void CheckpointCopy::AlterTensor(const std::string& part, const std::string& ten
     const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
     const absl::StatusOr<at::Tensor> value = file->Read(tensor);
     if (!value.ok()) End(value.status().ToString());
-    altered = value->add(0.5);
+    altered = value->clone();
+    altered.flatten().narrow(0, 0, (altered.numel() + 1) / 2).add_(0.5);
     begin = file->tensors().at(tensor).begin;
   }
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -62,6 +65,27 @@ void CheckpointCopy::AlterTensor(const std::string& part, const std::string& ten
                              static_cast<off_t>(begin)) != static_cast<ssize_t>(altered.nbytes())) {
     End("cannot write " + path);
   }
+}
+
+void CheckpointCopy::RemoveTensors(const std::string& part, const std::string& prefix) const {
+  const fs::path folder = fs::path(dir_) / part;
+  std::map<std::string, at::Tensor> kept;
+  std::vector<fs::path> old;
+  std::string stem = "model";
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find(".safetensors") == std::string::npos) continue;
+    old.push_back(entry.path());
+    if (name.rfind("diffusion_pytorch_model", 0) == 0) stem = "diffusion_pytorch_model";
+    if (entry.path().extension() != ".safetensors") continue;
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(entry.path().string());
+    for (const auto& [tensor, info] : file->tensors()) {
+      if (tensor.rfind(prefix, 0) != 0) kept[tensor] = *file->Read(tensor);
+    }
+  }
+  for (const fs::path& path : old) fs::remove(path);  // mapped files stay readable
+  const absl::Status written = WriteSafetensors((folder / (stem + ".safetensors")).string(), kept);
+  if (!written.ok()) End(written.ToString());
 }
 
 void CheckpointCopy::EditJson(const std::string& file, const std::string& fields) const {

@@ -42,8 +42,11 @@ class CheckpointCopy {
   CheckpointCopy& operator=(const CheckpointCopy&) = delete;
   const std::string& dir() const { return dir_; }
 
-  // Adds 0.5 to every value of one tensor; `part` is "transformer", "vae", "text_encoder", ...
+  // Adds 0.5 to the first half of one tensor's values (a norm would hide the same change of all);
+  // `part` is "transformer", "vae", "text_encoder", ...
   void AlterTensor(const std::string& part, const std::string& tensor) const;
+  // Rewrites a part as one file without the tensors whose names begin with `prefix`.
+  void RemoveTensors(const std::string& part, const std::string& prefix) const;
   // Sets top-level fields of a JSON file, such as EditJson("transformer/config.json",
   // R"({"guidance_embeds": false})").
   void EditJson(const std::string& file, const std::string& fields) const;

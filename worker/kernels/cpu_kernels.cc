@@ -3,7 +3,8 @@
 #include <cmath>
 
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TESSERA_MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define TESSERA_MULTIVERSION \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TESSERA_MULTIVERSION
 #endif
@@ -11,7 +12,8 @@
 namespace tessera::cpu {
 namespace {
 
-// Partial sums: wide enough for two vectors of the widest instruction set, and the same on all of them.
+// Partial sums: wide enough for two vectors of the widest instruction set, and the same on all of
+// them.
 constexpr int64_t kLanes = 32;
 
 inline float SumLanes(const float* lanes) {

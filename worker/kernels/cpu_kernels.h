@@ -4,8 +4,8 @@
 
 namespace tessera::cpu {
 
-// Float32 kernels over raw rows, compiled once per instruction set and chosen at load time. Deterministic: sums run
-// over a fixed number of lanes, whatever the instruction set's width.
+// Float32 kernels over raw rows, compiled once per instruction set and chosen at load time.
+// Deterministic: sums run over a fixed number of lanes, whatever the instruction set's width.
 
 // y = layer_norm(x) * (1 + scale) + shift over one row of `width`.
 void LayerNormModulateRow(const float* x, const float* shift, const float* scale, float eps,

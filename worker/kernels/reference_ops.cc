@@ -7,7 +7,8 @@ namespace {
 
 // x [B, rows, heads, head_dim] -> the same in x's dtype; the rotation itself in float32.
 at::Tensor Rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  const at::Tensor pairs = x.to(at::kFloat).unflatten(-1, {-1, 2});  // [B, rows, heads, head_dim / 2, 2]
+  const at::Tensor pairs =
+      x.to(at::kFloat).unflatten(-1, {-1, 2});  // [B, rows, heads, head_dim / 2, 2]
   const at::Tensor a = pairs.select(-1, 0);
   const at::Tensor b = pairs.select(-1, 1);
   const at::Tensor c = cos.unsqueeze(1);  // [rows, 1, head_dim / 2]

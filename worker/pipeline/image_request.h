@@ -5,18 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "worker/parallel/chunk_layout.h"
+
 namespace tessera {
 
-enum class TextMode {
-  kSplit,       // text tokens are cut into chunks like image tokens
-  kReplicated,  // every rank computes every text token: text K and V are always fresh
-};
-
-// One job, complete: every default has been filled in. No torch here: the link to the server includes it.
+// One job, complete: every default has been filled in. No torch here: the link to the server
+// includes it.
 struct ImageRequest {
   std::string prompt;
-  std::optional<std::string> prompt_2;         // absent or empty: prompt
-  std::optional<std::string> negative_prompt;  // with true_cfg_scale > 1: true CFG; "" counts as given
+  std::optional<std::string> prompt_2;  // absent or empty: prompt
+  std::optional<std::string>
+      negative_prompt;  // with true_cfg_scale > 1: true CFG; "" counts as given
   std::optional<std::string> negative_prompt_2;
   double true_cfg_scale = 1.0;
   int width = 1024;   // pixels

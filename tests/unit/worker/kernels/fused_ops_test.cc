@@ -39,7 +39,8 @@ TEST_P(FusedOpsTest, LayerNormModulateEqualsItsTwin) {
   for (const int64_t modulations : {int64_t{1}, batch}) {
     // As in the transformer: shift and scale are slices of one modulation vector.
     const at::Tensor modulation = Random({modulations, 1, 3 * width});
-    const at::Tensor shift = modulation.narrow(-1, 0, width), scale = modulation.narrow(-1, width, width);
+    const at::Tensor shift = modulation.narrow(-1, 0, width),
+                     scale = modulation.narrow(-1, width, width);
     const at::Tensor x = Random({batch, rows + 2, width}).narrow(1, 1, rows);
     ExpectSame(reference::LayerNormModulate(x, shift, scale, kEps),
                LayerNormModulate(x, shift, scale, kEps));
@@ -48,14 +49,16 @@ TEST_P(FusedOpsTest, LayerNormModulateEqualsItsTwin) {
 
 TEST_P(FusedOpsTest, NormRopeQkvEqualsItsTwinIntoCacheRows) {
   const auto [batch, rows, heads, head_dim] = shape();
-  const QkvRows raw = {Random({batch, rows, heads, head_dim}), Random({batch, rows, heads, head_dim}),
+  const QkvRows raw = {Random({batch, rows, heads, head_dim}),
+                       Random({batch, rows, heads, head_dim}),
                        Random({batch, rows, heads, head_dim})};
   const at::Tensor q_weight = Random({head_dim}), k_weight = Random({head_dim});
   const at::Tensor angle = at::randn({rows, head_dim / 2}, at::kFloat);
   const at::Tensor cos = angle.cos(), sin = angle.sin();
   const auto outputs = [&, rows = rows, batch = batch, heads = heads, head_dim = head_dim] {
     const at::Tensor cache = at::zeros({3, batch, rows + 3, heads, head_dim}, raw.q.options());
-    return QkvRows{cache[0].narrow(1, 2, rows), cache[1].narrow(1, 2, rows), cache[2].narrow(1, 2, rows)};
+    return QkvRows{cache[0].narrow(1, 2, rows), cache[1].narrow(1, 2, rows),
+                   cache[2].narrow(1, 2, rows)};
   };
   const QkvRows expected = outputs(), actual = outputs();
   reference::NormRopeQkv(raw, q_weight, k_weight, cos, sin, kEps, expected);
@@ -79,15 +82,15 @@ TEST_P(FusedOpsTest, GatedAddEqualsItsTwin) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, FusedOpsTest,
-    ::testing::Combine(::testing::ValuesIn(kShapes),
-                       ::testing::Values(at::kFloat, at::kBFloat16, at::kHalf)),
-    [](const auto& test) {
-      const Shape s = std::get<0>(test.param);
-      return absl::StrCat("B", s.batch, "R", s.rows, "H", s.heads, "D", s.head_dim,
-                          c10::toString(std::get<1>(test.param)));
-    });
+INSTANTIATE_TEST_SUITE_P(All, FusedOpsTest,
+                         ::testing::Combine(::testing::ValuesIn(kShapes),
+                                            ::testing::Values(at::kFloat, at::kBFloat16,
+                                                              at::kHalf)),
+                         [](const auto& test) {
+                           const Shape s = std::get<0>(test.param);
+                           return absl::StrCat("B", s.batch, "R", s.rows, "H", s.heads, "D",
+                                               s.head_dim, c10::toString(std::get<1>(test.param)));
+                         });
 
 // Rotation by 90 degrees of a unit-weight row of equal squares: (a, b) -> (-b, a) after the norm.
 TEST(FusedOpsValueTest, RopeTurnsNeighbouringFeatures) {

@@ -1,0 +1,75 @@
+#include "worker/parallel/step_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "worker/parallel/chunk_layout.h"
+
+namespace tessera {
+namespace {
+
+TEST(StepPlanTest, LeadingStepsAreSyncAndLaterOnesStale) {
+  const StepSchedule schedule = {.sync_steps = 2};
+  EXPECT_EQ(KindOfStep(0, schedule), StepKind::kSync);
+  EXPECT_EQ(KindOfStep(1, schedule), StepKind::kSync);
+  EXPECT_EQ(KindOfStep(2, schedule), StepKind::kStale);
+  EXPECT_EQ(KindOfStep(99, schedule), StepKind::kStale);
+}
+
+TEST(StepPlanTest, RefreshEveryThirdStepAfterTheLeadingOnes) {
+  const StepSchedule schedule = {.sync_steps = 1, .refresh_every = 3};
+  std::set<int> sync;
+  for (int step = 0; step < 8; ++step) {
+    if (KindOfStep(step, schedule) == StepKind::kSync) sync.insert(step);
+  }
+  EXPECT_EQ(sync, (std::set<int>{0, 3, 6}));
+}
+
+TEST(StepPlanTest, RefreshEveryStepHasNoStaleStep) {
+  EXPECT_FALSE(HasStaleStep(50, {.sync_steps = 1, .refresh_every = 1}));
+  EXPECT_FALSE(HasStaleStep(3, {.sync_steps = 3}));
+  EXPECT_TRUE(HasStaleStep(4, {.sync_steps = 3}));
+}
+
+TEST(StepPlanTest, RanksStayDuringSyncStepsAndMoveOnByOneAfterwards) {
+  const StepSchedule schedule = {.sync_steps = 2};
+  const int expected[] = {1, 1, 2, 0, 1, 2};
+  for (int step = 0; step < 6; ++step)
+    EXPECT_EQ(ChunkOfRank(step, 1, 3, schedule), expected[step]) << step;
+}
+
+TEST(StepPlanTest, EveryStepIsAPermutation) {
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    for (int step = 0; step < 20; ++step) {
+      std::set<int> chunks;
+      for (int rank = 0; rank < ranks; ++rank) chunks.insert(ChunkOfRank(step, rank, ranks, {}));
+      EXPECT_EQ(chunks.size(), static_cast<size_t>(ranks));
+    }
+  }
+}
+
+TEST(ChunkLayoutTest, ChunksCoverTheSequenceAndTheFirstAreLonger) {
+  for (const int64_t length : {0, 1, 3, 50, 35, 4096}) {
+    for (int count = 1; count <= 9; ++count) {
+      int64_t next = 0;
+      for (int i = 0; i < count; ++i) {
+        const RowRange chunk = ChunkOf(length, count, i);
+        EXPECT_EQ(chunk.begin, next);
+        EXPECT_EQ(chunk.size(), length / count + (i < length % count ? 1 : 0));
+        next = chunk.end;
+      }
+      EXPECT_EQ(next, length);
+    }
+  }
+}
+
+TEST(ChunkLayoutTest, ReplicatedTextBelongsToEveryRank) {
+  const ChunkLayout layout = {
+      .text_tokens = 7, .image_tokens = 10, .ranks = 3, .text_mode = TextMode::kReplicated};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(layout.Chunk(i).text.size(), 7);
+  EXPECT_EQ(layout.Chunk(2).image.begin, 7);
+}
+
+}  // namespace
+}  // namespace tessera

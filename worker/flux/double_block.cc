@@ -1,0 +1,94 @@
+#include "worker/flux/double_block.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/strings/str_cat.h"
+#include "worker/kernels/fused_ops.h"
+
+namespace tessera {
+namespace {
+
+constexpr double kEps = 1e-6;
+
+struct StreamNames {
+  std::string modulation, q, k, v, out, norm_q, norm_k, mlp;
+};
+
+DoubleStream LoadStream(WeightReader& reader, const FluxConfig& config, const StreamNames& names) {
+  const int64_t inner = config.inner_dim();
+  DoubleStream stream;
+  stream.modulation = Linear::Load(reader, names.modulation + ".linear", inner, 6 * inner);
+  stream.to_q = Linear::Load(reader, names.q, inner, inner);
+  stream.to_k = Linear::Load(reader, names.k, inner, inner);
+  stream.to_v = Linear::Load(reader, names.v, inner, inner);
+  stream.to_out = Linear::Load(reader, names.out, inner, inner);
+  stream.norm_q = reader.Take(names.norm_q + ".weight", {config.attention_head_dim});
+  stream.norm_k = reader.Take(names.norm_k + ".weight", {config.attention_head_dim});
+  stream.mlp_in = Linear::Load(reader, names.mlp + ".net.0.proj", inner, 4 * inner);
+  stream.mlp_out = Linear::Load(reader, names.mlp + ".net.2", 4 * inner, inner);
+  return stream;
+}
+
+}  // namespace
+
+Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_dim) {
+  const auto part = [&](int64_t i) {
+    return vectors.narrow(-1, (3 * index + i) * inner_dim, inner_dim);
+  };
+  return {part(0), part(1), part(2)};
+}
+
+void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
+                              const at::Tensor& q,
+                              const JointAttention::KeyValue& key_value) const {
+  if (x.size(1) == 0) return;
+  const Modulation m = ModulationOf(vectors, 0, x.size(2));
+  const at::Tensor y = LayerNormModulate(x, m.shift, m.scale, kEps);  // [B, rows, inner]
+  const auto heads = [&](const Linear& linear) {
+    return linear(y).unflatten(-1, {q.size(2), q.size(3)});
+  };
+  NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kEps,
+              {q, key_value.k, key_value.v});
+}
+
+void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
+                               const at::Tensor& attention) const {
+  if (x.size(1) == 0) return;
+  const int64_t inner = x.size(2);
+  GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention));
+  const Modulation m = ModulationOf(vectors, 1, inner);
+  at::Tensor hidden = mlp_in(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, 4 * inner]
+  at::gelu_(hidden, "tanh");
+  GatedAdd(x, m.gate, mlp_out(hidden));
+}
+
+DoubleBlock DoubleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index) {
+  const std::string p = absl::StrCat("transformer_blocks.", index, ".");
+  return {LoadStream(reader, config,
+                     {p + "norm1", p + "attn.to_q", p + "attn.to_k", p + "attn.to_v",
+                      p + "attn.to_out.0", p + "attn.norm_q", p + "attn.norm_k", p + "ff"}),
+          LoadStream(reader, config,
+                     {p + "norm1_context", p + "attn.add_q_proj", p + "attn.add_k_proj",
+                      p + "attn.add_v_proj", p + "attn.to_add_out", p + "attn.norm_added_q",
+                      p + "attn.norm_added_k", p + "ff_context"})};
+}
+
+void DoubleBlock::Forward(at::Tensor& text_rows, at::Tensor& image_rows,
+                          const at::Tensor& text_vectors, const at::Tensor& image_vectors,
+                          const RopeTable& text_rope, const RopeTable& image_rope, int64_t layer,
+                          JointAttention& attention) const {
+  const int64_t text_count = text_rows.size(1), image_count = image_rows.size(1);
+  const JointAttention::KeyValue text_kv = attention.TextRows(layer);
+  const JointAttention::KeyValue image_kv = attention.ImageRows(layer);
+  const at::Tensor q = at::empty(
+      {image_rows.size(0), text_count + image_count, image_kv.k.size(2), image_kv.k.size(3)},
+      image_rows.options());
+  text.ProjectQkv(text_rows, text_vectors, text_rope, q.narrow(1, 0, text_count), text_kv);
+  image.ProjectQkv(image_rows, image_vectors, image_rope, q.narrow(1, text_count, image_count),
+                   image_kv);
+  const at::Tensor a = attention.Attend(layer, q);  // [B, text + image, inner]
+  image.AddBranches(image_rows, image_vectors, a.narrow(1, text_count, image_count));
+  text.AddBranches(text_rows, text_vectors, a.narrow(1, 0, text_count));
+}
+
+}  // namespace tessera

@@ -1,0 +1,109 @@
+#include "worker/flux/flux_transformer.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/strings/str_cat.h"
+#include "worker/base/status_macros.h"
+#include "worker/kernels/fused_ops.h"
+
+namespace tessera {
+namespace {
+
+constexpr double kEps = 1e-6;
+constexpr double kHalfMax = 65504;
+
+RopeTable RopeRows(const RopeTable& table, int64_t begin, int64_t size) {
+  return {table.cos.narrow(0, begin, size), table.sin.narrow(0, begin, size)};
+}
+
+// diffusers keeps float16 residual streams finite.
+void ClampHalf(at::Tensor& x) {
+  if (x.scalar_type() == at::kHalf) x.clamp_(-kHalfMax, kHalfMax);
+}
+
+}  // namespace
+
+absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_dir,
+                                                      const WeightOptions& options) {
+  FluxTransformer model;
+  TESSERA_ASSIGN_OR_RETURN(model.config_, ReadFluxConfig(model_dir));
+  TESSERA_ASSIGN_OR_RETURN(WeightReader reader,
+                           WeightReader::Open(absl::StrCat(model_dir, "/transformer"),
+                                              "diffusion_pytorch_model", options));
+  const FluxConfig& c = model.config_;
+  model.x_embedder_ = Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim());
+  model.context_embedder_ =
+      Linear::Load(reader, "context_embedder", c.joint_attention_dim, c.inner_dim());
+  model.time_text_ = TimeTextEmbedding::Load(reader, c);
+  for (int64_t i = 0; i < c.num_layers; ++i)
+    model.double_blocks_.push_back(DoubleBlock::Load(reader, c, i));
+  for (int64_t i = 0; i < c.num_single_layers; ++i)
+    model.single_blocks_.push_back(SingleBlock::Load(reader, c, i));
+  model.norm_out_ = Linear::Load(reader, "norm_out.linear", c.inner_dim(), 2 * c.inner_dim());
+  model.proj_out_ = Linear::Load(reader, "proj_out", c.inner_dim(), c.out_channels);
+  TESSERA_RETURN_IF_ERROR(reader.Finish());
+  return model;
+}
+
+FluxConditioning FluxTransformer::Prepare(const at::Tensor& text, const at::Tensor& pooled,
+                                          std::span<const float> timesteps, double guidance_scale,
+                                          int64_t grid_height, int64_t grid_width) const {
+  FluxConditioning conditioning;
+  conditioning.context = context_embedder_(text);
+  conditioning.rope = BuildRopeTable(config_, text.size(1), grid_height, grid_width, text.device());
+
+  const at::Tensor times =
+      at::tensor(at::ArrayRef<float>(timesteps.data(), timesteps.size())).to(text.device());
+  const at::Tensor activated =
+      at::silu(time_text_(times, guidance_scale, pooled)).unsqueeze(2);  // [steps, B, 1, inner]
+  for (const DoubleBlock& block : double_blocks_) {
+    conditioning.double_image.push_back(block.image.modulation(activated));
+    conditioning.double_text.push_back(block.text.modulation(activated));
+  }
+  for (const SingleBlock& block : single_blocks_)
+    conditioning.single.push_back(block.modulation(activated));
+  conditioning.norm_out = norm_out_(activated);
+  return conditioning;
+}
+
+at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64_t step,
+                                     const at::Tensor& latents, const TokenRows& rows,
+                                     JointAttention& attention,
+                                     const BlockObserver& observer) const {
+  const int64_t text_tokens = conditioning.context.size(1);
+  const int64_t text_count = rows.text.size(), image_count = rows.image.size(),
+                inner = config_.inner_dim();
+  // One buffer for both streams, text first: the single blocks need no concatenation.
+  at::Tensor joint =
+      at::empty({latents.size(0), text_count + image_count, inner}, latents.options());
+  at::Tensor text = joint.narrow(1, 0, text_count),
+             image = joint.narrow(1, text_count, image_count);
+  text.copy_(conditioning.context.narrow(1, rows.text.begin, text_count));
+  image.copy_(x_embedder_(latents.narrow(1, rows.image.begin, image_count)));
+  const RopeTable text_rope = RopeRows(conditioning.rope, rows.text.begin, text_count);
+  const RopeTable image_rope =
+      RopeRows(conditioning.rope, text_tokens + rows.image.begin, image_count);
+
+  int64_t layer = 0;
+  for (size_t i = 0; i < double_blocks_.size(); ++i, ++layer) {
+    double_blocks_[i].Forward(text, image, conditioning.double_text[i][step],
+                              conditioning.double_image[i][step], text_rope, image_rope, layer,
+                              attention);
+    ClampHalf(text);
+    if (observer) observer(absl::StrCat("double", i), text, image);
+  }
+  for (size_t i = 0; i < single_blocks_.size(); ++i, ++layer) {
+    single_blocks_[i].Forward(joint, text_count, conditioning.single[i][step], text_rope,
+                              image_rope, layer, attention);
+    ClampHalf(joint);
+    if (observer) observer(absl::StrCat("single", i), text, image);
+  }
+
+  const at::Tensor vectors = conditioning.norm_out[step];
+  const at::Tensor scale = vectors.narrow(-1, 0, inner), shift = vectors.narrow(-1, inner, inner);
+  const at::Tensor y = LayerNormModulate(image, shift, scale, kEps);
+  if (observer) observer("norm_out", text, y);
+  return proj_out_(y);
+}
+
+}  // namespace tessera

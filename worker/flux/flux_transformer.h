@@ -1,0 +1,66 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "worker/flux/double_block.h"
+#include "worker/flux/flux_config.h"
+#include "worker/flux/rope.h"
+#include "worker/flux/single_block.h"
+#include "worker/flux/time_text_embedding.h"
+#include "worker/flux/token_rows.h"
+
+namespace tessera {
+
+// All that does not change over a run's steps, or depends on the step's time alone, computed before
+// the loop.
+struct FluxConditioning {
+  at::Tensor context;                    // [B, T, inner], embedded text
+  RopeTable rope;                        // all rows
+  std::vector<at::Tensor> double_image;  // per double block [steps, B, 1, 6 * inner]
+  std::vector<at::Tensor> double_text;   // the same for the text stream
+  std::vector<at::Tensor> single;        // per single block [steps, B, 1, 3 * inner]
+  at::Tensor norm_out;                   // [steps, B, 1, 2 * inner]: scale, then shift
+};
+
+// Called after each block of a forward pass with the text and image rows, for tests.
+using BlockObserver =
+    std::function<void(const std::string& block, const at::Tensor& text, const at::Tensor& image)>;
+
+// The FLUX.1 transformer (Black Forest Labs; diffusers' FluxTransformer2DModel; flux-spec sections
+// 6 and 7). It computes any range of rows; who computes the others, and where their keys and values
+// come from, is the JointAttention's business. Weights are immutable after Load: thread-safe.
+class FluxTransformer {
+ public:
+  static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
+                                              const WeightOptions& options);
+
+  const FluxConfig& config() const { return config_; }
+
+  // text [B, T, joint_attention_dim], pooled [B, pooled_projection_dim], timesteps 0..1000, one per
+  // step. B is 1 when all images of a batch share one prompt.
+  FluxConditioning Prepare(const at::Tensor& text, const at::Tensor& pooled,
+                           std::span<const float> timesteps, double guidance_scale,
+                           int64_t grid_height, int64_t grid_width) const;
+
+  // The velocity of the image rows: latents [B, L, in_channels] -> [B, rows.image.size(),
+  // out_channels].
+  at::Tensor Velocity(const FluxConditioning& conditioning, int64_t step, const at::Tensor& latents,
+                      const TokenRows& rows, JointAttention& attention,
+                      const BlockObserver& observer = nullptr) const;
+
+ private:
+  FluxConfig config_;
+  Linear x_embedder_, context_embedder_;
+  TimeTextEmbedding time_text_;
+  std::vector<DoubleBlock> double_blocks_;
+  std::vector<SingleBlock> single_blocks_;
+  Linear norm_out_, proj_out_;
+};
+
+}  // namespace tessera

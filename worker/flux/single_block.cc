@@ -1,0 +1,61 @@
+#include "worker/flux/single_block.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/strings/str_cat.h"
+#include "worker/flux/double_block.h"
+#include "worker/kernels/fused_ops.h"
+
+namespace tessera {
+namespace {
+constexpr double kEps = 1e-6;
+}  // namespace
+
+SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index) {
+  const std::string p = absl::StrCat("single_transformer_blocks.", index, ".");
+  const int64_t inner = config.inner_dim();
+  SingleBlock block;
+  block.modulation = Linear::Load(reader, p + "norm.linear", inner, 3 * inner);
+  block.to_q = Linear::Load(reader, p + "attn.to_q", inner, inner);
+  block.to_k = Linear::Load(reader, p + "attn.to_k", inner, inner);
+  block.to_v = Linear::Load(reader, p + "attn.to_v", inner, inner);
+  block.norm_q = reader.Take(p + "attn.norm_q.weight", {config.attention_head_dim});
+  block.norm_k = reader.Take(p + "attn.norm_k.weight", {config.attention_head_dim});
+  block.mlp = Linear::Load(reader, p + "proj_mlp", inner, 4 * inner);
+  block.out = Linear::Load(reader, p + "proj_out", 5 * inner, inner);
+  return block;
+}
+
+void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor& vectors,
+                          const RopeTable& text_rope, const RopeTable& image_rope, int64_t layer,
+                          JointAttention& attention) const {
+  const int64_t batch = rows.size(0), count = rows.size(1), inner = rows.size(2);
+  const Modulation m = ModulationOf(vectors, 0, inner);
+  const at::Tensor y = LayerNormModulate(rows, m.shift, m.scale, kEps);  // [B, rows, inner]
+
+  const JointAttention::KeyValue text = attention.TextRows(layer),
+                                 image = attention.ImageRows(layer);
+  const at::IntArrayRef head_sizes = image.k.sizes().slice(2);
+  const auto heads = [&](const Linear& linear) { return linear(y).unflatten(-1, head_sizes); };
+  const at::Tensor raw_q = heads(to_q), raw_k = heads(to_k), raw_v = heads(to_v);
+  const at::Tensor q = at::empty_like(raw_q);
+  const auto write = [&](int64_t begin, int64_t size, const RopeTable& rope,
+                         const JointAttention::KeyValue& to) {
+    if (size == 0) return;
+    NormRopeQkv(
+        {raw_q.narrow(1, begin, size), raw_k.narrow(1, begin, size), raw_v.narrow(1, begin, size)},
+        norm_q, norm_k, rope.cos, rope.sin, kEps, {q.narrow(1, begin, size), to.k, to.v});
+  };
+  write(0, text_count, text_rope, text);
+  write(text_count, count - text_count, image_rope, image);
+
+  // Attention output and MLP side by side, as the projection reads them.
+  const at::Tensor both = at::empty({batch * count, 5 * inner}, rows.options());
+  at::Tensor hidden = both.narrow(1, inner, 4 * inner);
+  mlp.Into(y.flatten(0, 1), hidden);
+  at::gelu_(hidden, "tanh");
+  both.narrow(1, 0, inner).copy_(attention.Attend(layer, q).flatten(0, 1));
+  GatedAdd(rows, m.gate, out(both).view({batch, count, inner}));
+}
+
+}  // namespace tessera
