@@ -135,9 +135,21 @@ at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
 
 bool WeightReader::Has(const std::string& name) const { return state_->weights.count(name) != 0; }
 
+std::vector<int64_t> WeightReader::Shape(const std::string& name) const {
+  const auto found = state_->weights.find(name);
+  return found == state_->weights.end() ? std::vector<int64_t>() : found->second.stored.shape;
+}
+
 void WeightReader::Ignore(const std::string& name) {
   const auto found = state_->weights.find(name);
   if (found != state_->weights.end()) found->second.wanted = true;
+}
+
+void WeightReader::IgnorePrefix(const std::string& prefix) {
+  for (auto weight = state_->weights.lower_bound(prefix);
+       weight != state_->weights.end() && weight->first.rfind(prefix, 0) == 0; ++weight) {
+    weight->second.wanted = true;
+  }
 }
 
 absl::Status WeightReader::Finish() {

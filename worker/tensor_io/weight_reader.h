@@ -45,8 +45,12 @@ class WeightReader {
   // Finish(), and an undefined tensor comes back.
   at::Tensor Take(const std::string& name, at::IntArrayRef shape);
   bool Has(const std::string& name) const;
+  // The stored shape; empty for a missing tensor.
+  std::vector<int64_t> Shape(const std::string& name) const;
   // Declares that a tensor which the files may hold is not wanted.
   void Ignore(const std::string& name);
+  // The same for every tensor whose name begins with `prefix`.
+  void IgnorePrefix(const std::string& prefix);
 
   // INVALID_ARGUMENT listing every noted problem and every tensor that was neither taken nor
   // ignored, with its file.
