@@ -20,7 +20,7 @@ def outcome(case):
 def print_golden_table(path):
     rows = sorted(set(path.read_text().splitlines())) if path.exists() else []
     if rows:
-        print(f"\nAgainst golden data, {len(rows)} comparisons (name, tolerance, largest difference):")
+        print(f"\nAgainst golden data, {len(rows)} comparisons (test, tensor, tolerance, largest difference):")
         for row in rows:
             print("  " + row)
 
