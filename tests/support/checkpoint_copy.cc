@@ -36,20 +36,10 @@ std::string FindTensor(const fs::path& part, const std::string& tensor) {
 
 }  // namespace
 
-CheckpointCopy::CheckpointCopy() {
-  std::string dir = (fs::temp_directory_path() / "tessera-checkpoint-XXXXXX").string();
-  if (mkdtemp(dir.data()) == nullptr) End("mkdtemp failed");
-  dir_ = dir;
-  fs::copy(TinyFluxDir(), dir_, fs::copy_options::recursive);
-}
-
-CheckpointCopy::~CheckpointCopy() {
-  std::error_code ignored;
-  fs::remove_all(dir_, ignored);
-}
+CheckpointCopy::CheckpointCopy() { fs::copy(TinyFluxDir(), dir(), fs::copy_options::recursive); }
 
 void CheckpointCopy::AlterTensor(const std::string& part, const std::string& tensor) const {
-  const std::string path = FindTensor(fs::path(dir_) / part, tensor);
+  const std::string path = FindTensor(fs::path(dir()) / part, tensor);
   at::Tensor altered;
   uint64_t begin = 0;
   {
@@ -68,7 +58,7 @@ void CheckpointCopy::AlterTensor(const std::string& part, const std::string& ten
 }
 
 void CheckpointCopy::RemoveTensors(const std::string& part, const std::string& prefix) const {
-  const fs::path folder = fs::path(dir_) / part;
+  const fs::path folder = fs::path(dir()) / part;
   std::map<std::string, at::Tensor> kept;
   std::vector<fs::path> old;
   std::string stem = "model";
@@ -89,7 +79,7 @@ void CheckpointCopy::RemoveTensors(const std::string& part, const std::string& p
 }
 
 void CheckpointCopy::EditJson(const std::string& file, const std::string& fields) const {
-  const std::string path = dir_ + "/" + file;
+  const std::string path = dir() + "/" + file;
   nlohmann::json value = nlohmann::json::object();
   if (fs::exists(path)) value = nlohmann::json::parse(std::ifstream(path));
   value.update(nlohmann::json::parse(fields));

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temp_dir.h"
+
 namespace tessera::testing {
 
 std::string ReferenceDir();  // tests/reference
@@ -37,10 +39,7 @@ double Psnr(const at::Tensor& expected, const at::Tensor& actual);
 class CheckpointCopy {
  public:
   CheckpointCopy();
-  ~CheckpointCopy();
-  CheckpointCopy(const CheckpointCopy&) = delete;
-  CheckpointCopy& operator=(const CheckpointCopy&) = delete;
-  const std::string& dir() const { return dir_; }
+  const std::string& dir() const { return dir_.path(); }
 
   // Adds 0.5 to the first half of one tensor's values (a norm would hide the same change of all);
   // `part` is "transformer", "vae", "text_encoder", ...
@@ -52,7 +51,7 @@ class CheckpointCopy {
   void EditJson(const std::string& file, const std::string& fields) const;
 
  private:
-  std::string dir_;
+  TempDir dir_;
 };
 
 }  // namespace tessera::testing

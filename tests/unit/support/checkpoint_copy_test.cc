@@ -17,12 +17,24 @@ at::Tensor ReadOne(const std::string& dir) {
   return reader.value().Take("x_embedder.bias", {96});
 }
 
-TEST(CheckpointCopyTest, AlterTensorAddsAHalfToItAlone) {
+TEST(CheckpointCopyTest, AlterTensorAddsAHalfToTheFirstHalfOfItAlone) {
   const CheckpointCopy copy;
   copy.AlterTensor("transformer", "x_embedder.bias");
-  EXPECT_TRUE(at::equal(ReadOne(copy.dir()), ReadOne(TinyFluxDir()) + 0.5));
+  const at::Tensor change = ReadOne(copy.dir()) - ReadOne(TinyFluxDir());
+  EXPECT_TRUE(at::allclose(change, at::cat({at::full({48}, 0.5), at::zeros({48})})));
   auto reader = WeightReader::Open(copy.dir() + "/vae", "diffusion_pytorch_model", {});
   EXPECT_TRUE(reader.ok()) << reader.status();
+}
+
+TEST(CheckpointCopyTest, RemoveTensorsKeepsTheOthersInOneFile) {
+  const CheckpointCopy copy;
+  copy.RemoveTensors("transformer", "x_embedder.");
+  const auto open = [](const std::string& dir) {
+    return WeightReader::Open(dir + "/transformer", "diffusion_pytorch_model", {}).value();
+  };
+  EXPECT_TRUE(open(TinyFluxDir()).Has("x_embedder.bias"));
+  EXPECT_FALSE(open(copy.dir()).Has("x_embedder.bias"));
+  EXPECT_TRUE(open(copy.dir()).Has("norm_out.linear.bias"));
 }
 
 TEST(CheckpointCopyTest, EditJsonSetsFieldsAndKeepsTheOthers) {
