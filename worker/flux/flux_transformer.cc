@@ -25,12 +25,16 @@ void ClampHalf(at::Tensor& x) {
 
 absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_dir,
                                                       const WeightOptions& options) {
-  FluxTransformer model;
-  TESSERA_ASSIGN_OR_RETURN(model.config_, ReadFluxConfig(model_dir));
+  TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(model_dir));
   TESSERA_ASSIGN_OR_RETURN(WeightReader reader,
                            WeightReader::Open(absl::StrCat(model_dir, "/transformer"),
                                               "diffusion_pytorch_model", options));
-  const FluxConfig& c = model.config_;
+  return Load(config, std::move(reader));
+}
+
+absl::StatusOr<FluxTransformer> FluxTransformer::Load(const FluxConfig& c, WeightReader reader) {
+  FluxTransformer model;
+  model.config_ = c;
   model.x_embedder_ = Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim());
   model.context_embedder_ =
       Linear::Load(reader, "context_embedder", c.joint_attention_dim, c.inner_dim());

@@ -40,6 +40,9 @@ class FluxTransformer {
   static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
                                               const WeightOptions& options);
 
+  // The same from an opened reader, whose every tensor must belong to the model.
+  static absl::StatusOr<FluxTransformer> Load(const FluxConfig& config, WeightReader reader);
+
   const FluxConfig& config() const { return config_; }
 
   // text [B, T, joint_attention_dim], pooled [B, pooled_projection_dim], timesteps 0..1000, one per

@@ -17,12 +17,14 @@ struct GroupOptions {
   int size = 1;
   std::string store_host;  // where rank 0's rendezvous store listens
   int store_port = 0;
-  std::string interface_address;  // this rank's own address, to which its data and control sockets bind
+  std::string
+      interface_address;  // this rank's own address, to which its data and control sockets bind
   double join_timeout_s = 30;
 };
 
-// One rank as the link sees it: loaded weights and the membership of at most one group at a time. Neither this header
-// nor what it includes knows torch or gRPC. Every call comes from the device thread, except Abort.
+// One rank as the link sees it: loaded weights and the membership of at most one group at a time.
+// Neither this header nor what it includes knows torch or gRPC. Every call comes from the device
+// thread, except Abort.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -30,22 +32,25 @@ class Engine {
   virtual const ModelInfo& model() const = 0;
   virtual const std::string& dtype() const = 0;
   virtual int threads() const = 0;
-  virtual const std::string& device_kind() const = 0;  // "cpu", or the GPU's marketing name
+  // What the bits of its results depend on: "cpu" with its vector instructions, or the GPU's name.
+  virtual const std::string& device_kind() const = 0;
 
-  // Rank 0 of a coming epoch: starts the rendezvous store on `bind_address`, an ephemeral port, which it returns. The
-  // store lives until the epoch is left.
+  // Rank 0 of a coming epoch: starts the rendezvous store on `bind_address`, an ephemeral port,
+  // which it returns. The store lives until the epoch is left.
   virtual absl::StatusOr<int> HostStore(int64_t epoch, const std::string& bind_address) = 0;
 
-  // Leaves the current group, if any, and joins another. Ends within join_timeout_s on every rank. Weights stay.
+  // Leaves the current group, if any, and joins another. Ends within join_timeout_s on every rank.
+  // Weights stay.
   virtual absl::Status JoinGroup(const GroupOptions& options) = 0;
   virtual void LeaveGroup() = 0;
 
-  // As Pipeline::Generate, in the joined group. collective_timeout_s bounds each collective of this job.
-  // FAILED_PRECONDITION without a group.
+  // As Pipeline::Generate, in the joined group. collective_timeout_s bounds each collective of this
+  // job. FAILED_PRECONDITION without a group.
   virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request, const JobHooks& hooks,
                                                double collective_timeout_s) = 0;
 
-  // Ends the membership from any thread: a JoinGroup or a collective in flight returns soon, with this reason.
+  // Ends the membership from any thread: a JoinGroup or a collective in flight returns soon, with
+  // this reason.
   virtual void Abort(const absl::Status& reason) = 0;
 };
 

@@ -15,24 +15,26 @@ class Communicator;
 
 struct PipelineOptions {
   std::string model_dir;
-  std::string device = "cpu";      // "cpu", "cuda" or "cuda:K"
-  std::string dtype;               // "float32", "bfloat16", "float16"; empty: float32 on cpu, bfloat16 on cuda
-  int threads = 0;                 // CPU threads of this rank; 0: all cores
-  std::string weight_cache_dir;    // see WeightOptions::cache_dir
+  std::string device = "cpu";  // "cpu", "cuda" or "cuda:K"
+  std::string dtype;  // "float32", "bfloat16", "float16"; empty: float32 on cpu, bfloat16 on cuda
+  int threads = 0;    // CPU threads of this rank; 0: all cores
+  std::string weight_cache_dir;  // see WeightOptions::cache_dir
 };
 
 // Why a job should stop, as the control plane carries it; the largest over the ranks wins.
 enum class StopReason : int { kNone = 0, kCancelled = 1, kDeadline = 2 };
 
 struct JobHooks {
-  // After step `step` (0-based) of `steps`. A non-OK status is this rank's own failure: the group is aborted with it.
+  // After step `step` (0-based) of `steps`. A non-OK status is this rank's own failure: the group
+  // is aborted with it.
   std::function<absl::Status(int step, int steps)> on_step;
   // Read once per step, on the way into the vote; any thread may set it. Null: never stops.
   const std::atomic<StopReason>* stop = nullptr;
 };
 
-// The whole engine of one rank: text encoders, transformer, scheduler, VAE, PNG. Weights are loaded once and outlive
-// every epoch. Not thread-safe: one device thread owns it. Knows no gRPC, and this header knows no torch.
+// The whole engine of one rank: text encoders, transformer, scheduler, VAE, PNG. Weights are loaded
+// once and outlive every epoch. Not thread-safe: one device thread owns it. Knows no gRPC, and this
+// header knows no torch.
 class Pipeline {
  public:
   // Errors name file, tensor or field: NOT_FOUND, INVALID_ARGUMENT, DATA_LOSS.
@@ -43,11 +45,13 @@ class Pipeline {
   virtual const std::string& dtype() const = 0;  // as resolved
   virtual int threads() const = 0;               // as resolved
 
-  // Runs one job as one rank of the group behind `communicator`. All ranks call it with the same request.
-  // Errors carry stage and step: CANCELLED or DEADLINE_EXCEEDED after a vote (the group stays whole);
-  // INVALID_ARGUMENT before anything was exchanged (the group stays whole); UNAVAILABLE or ABORTED from the
-  // communicator and INTERNAL for this rank's own failure (the epoch is over).
-  virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request, Communicator& communicator,
+  // Runs one job as one rank of the group behind `communicator`. All ranks call it with the same
+  // request. Errors carry stage and step: CANCELLED or DEADLINE_EXCEEDED after a vote (the group
+  // stays whole); INVALID_ARGUMENT before anything was exchanged (the group stays whole);
+  // UNAVAILABLE or ABORTED from the communicator and INTERNAL for this rank's own failure (the
+  // epoch is over).
+  virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request,
+                                               Communicator& communicator,
                                                const JobHooks& hooks) = 0;
 };
 

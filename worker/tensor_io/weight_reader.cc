@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -82,6 +83,7 @@ struct WeightReader::State {
   WeightOptions options;
   Weights weights;
   std::vector<std::string> problems;
+  bool random = false;  // no files: see Random()
 };
 
 absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const std::string& stem,
@@ -104,12 +106,26 @@ absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const
   return WeightReader(std::move(state));
 }
 
+WeightReader WeightReader::Random(const WeightOptions& options) {
+  auto state = std::make_unique<State>();
+  state->place = "random weights";
+  state->options = options;
+  state->random = true;
+  return WeightReader(std::move(state));
+}
+
 WeightReader::WeightReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WeightReader::WeightReader(WeightReader&&) noexcept = default;
 WeightReader& WeightReader::operator=(WeightReader&&) noexcept = default;
 WeightReader::~WeightReader() = default;
 
 at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
+  if (state_->random) {
+    const double fan_in =
+        shape.size() < 2 ? 1.0 : static_cast<double>(c10::multiply_integers(shape.slice(1)));
+    return at::randn(shape, at::TensorOptions(state_->options.device).dtype(state_->options.dtype))
+        .div_(std::sqrt(fan_in));
+  }
   const auto found = state_->weights.find(name);
   if (found == state_->weights.end()) {
     state_->problems.push_back(absl::StrCat("missing tensor ", Quote(name), ", expected [",
@@ -133,7 +149,9 @@ at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
   return tensor->to(state_->options.device).to(state_->options.dtype);
 }
 
-bool WeightReader::Has(const std::string& name) const { return state_->weights.count(name) != 0; }
+bool WeightReader::Has(const std::string& name) const {
+  return state_->random || state_->weights.count(name) != 0;
+}
 
 std::vector<int64_t> WeightReader::Shape(const std::string& name) const {
   const auto found = state_->weights.find(name);

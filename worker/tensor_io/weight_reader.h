@@ -37,6 +37,9 @@ class WeightReader {
   // file).
   static absl::StatusOr<WeightReader> Open(const std::string& folder, const std::string& stem,
                                            const WeightOptions& options);
+  // Stands in for files that are not there, for measurements: every name exists in whatever shape
+  // it is taken, filled with normal numbers that keep activations of order one.
+  static WeightReader Random(const WeightOptions& options);
   WeightReader(WeightReader&&) noexcept;
   WeightReader& operator=(WeightReader&&) noexcept;
   ~WeightReader();

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/golden.h"
+#include "tests/unit/worker/parallel/rank_threads.h"
+#include "worker/parallel/in_process_communicator.h"
+#include "worker/pipeline/flux_pipeline.h"
+
+namespace tessera::testing {
+
+inline std::unique_ptr<FluxPipeline> LoadPipeline(const std::string& dir,
+                                                  const std::string& dtype = "float32") {
+  absl::StatusOr<std::unique_ptr<FluxPipeline>> pipeline =
+      FluxPipeline::Load({.model_dir = dir, .dtype = dtype, .threads = 1});
+  if (!pipeline.ok()) ADD_FAILURE() << pipeline.status();
+  return *std::move(pipeline);
+}
+
+// The latents after each step [steps, B, L, C], and the velocities.
+struct RunTrail {
+  at::Tensor latents, velocities;
+};
+
+// Denoises one job as one rank.
+inline RunTrail Denoise(FluxPipeline& pipeline, DenoiseJob job, Communicator& communicator) {
+  const c10::InferenceMode inference;
+  std::vector<at::Tensor> latents, velocities;
+  int step = 0;
+  std::vector<double> step_ms;
+  pipeline.denoiser().Run(job, communicator, {}, step, step_ms,
+                          [&](int, const at::Tensor& after, const at::Tensor& velocity) {
+                            latents.push_back(after.clone());
+                            velocities.push_back(velocity.clone());
+                          });
+  return {at::stack(latents), at::stack(velocities)};
+}
+
+inline DenoiseJob Prepare(FluxPipeline& pipeline, const ImageRequest& request) {
+  const c10::InferenceMode inference;
+  ImageResult ignored;
+  return pipeline.Prepare(request, ignored);
+}
+
+// The settings of run/dev_64x64, which the other golden runs vary.
+inline ImageRequest DevRequest() {
+  return {.prompt = Prompts()[0],
+          .width = 64,
+          .height = 64,
+          .num_inference_steps = 6,
+          .guidance_scale = 3.5,
+          .max_sequence_length = 50,
+          .seed = 42};
+}
+
+// The communicators of `ranks` threads.
+inline std::vector<std::unique_ptr<Communicator>> InProcessGroup(int ranks) {
+  std::vector<std::unique_ptr<Communicator>> group;
+  for (auto& communicator : InProcessCommunicator::MakeGroup(ranks, /*timeout_s=*/60)) {
+    group.push_back(std::move(communicator));
+  }
+  return group;
+}
+
+}  // namespace tessera::testing

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "worker/bench/bench_options.h"
+#include "worker/pipeline/flux_pipeline.h"
+
+namespace tessera {
+
+// One measured run, as rank 0 saw it.
+struct BenchRun {
+  StageTimes times;            // of the stages there are
+  int64_t bytes_received = 0;  // by rank 0
+  at::Tensor latents;          // the result, packed
+};
+
+// The engine under measurement: weights loaded once, ranks as threads of this process.
+class BenchSubject {
+ public:
+  static absl::StatusOr<std::unique_ptr<BenchSubject>> Load(const BenchOptions& options);
+
+  const FluxConfig& config() const { return transformer().config(); }
+  absl::StatusOr<BenchRun> Run(int ranks);
+
+ private:
+  explicit BenchSubject(const BenchOptions& options) : options_(options) {}
+  const FluxTransformer& transformer() const {
+    return pipeline_ ? pipeline_->transformer() : *random_;
+  }
+  Denoiser& denoiser(int rank);
+  DenoiseJob MakeJob(ImageResult& result) const;
+
+  const BenchOptions options_;
+  std::unique_ptr<FluxPipeline> pipeline_;   // with a checkpoint
+  std::unique_ptr<FluxTransformer> random_;  // without one
+  std::vector<std::unique_ptr<Denoiser>> denoisers_;
+  at::ScalarType dtype_ = at::kFloat;
+  at::Device device_ = at::kCPU;
+};
+
+}  // namespace tessera

@@ -1,0 +1,69 @@
+#include "worker/pipeline/compute_device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <sched.h>
+
+#include <map>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace tessera {
+namespace {
+
+int CoresOfThisProcess() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
+  if (name == "cpu") return at::Device(at::kCPU);
+  absl::string_view rest = name;
+  int index = 0;
+  const bool cuda = absl::ConsumePrefix(&rest, "cuda") &&
+                    (rest.empty() || (absl::ConsumePrefix(&rest, ":") &&
+                                      absl::SimpleAtoi(rest, &index) && index >= 0));
+  if (!cuda) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device: expected cpu, cuda or cuda:K, found \"", name, "\""));
+  }
+  if (!at::globalContext().hasCUDA()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("device ", name, ": this build has no CUDA, or there is no GPU"));
+  }
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+}  // namespace
+
+absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
+                                                   const std::string& dtype, int threads) {
+  ComputeDevice result;
+  const absl::StatusOr<at::Device> parsed = ParseDevice(device);
+  if (!parsed.ok()) return parsed.status();
+  result.device = *parsed;
+
+  const std::map<std::string, at::ScalarType> types = {
+      {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
+  result.dtype_name = !dtype.empty() ? dtype : result.device.is_cpu() ? "float32" : "bfloat16";
+  const auto type = types.find(result.dtype_name);
+  if (type == types.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dtype: expected float32, bfloat16 or float16, found \"", dtype, "\""));
+  }
+  result.dtype = type->second;
+
+  if (threads < 0)
+    return absl::InvalidArgumentError(absl::StrCat("threads: expected 0 or more, found ", threads));
+  result.threads = threads == 0 ? CoresOfThisProcess() : threads;
+  return result;
+}
+
+std::string DeviceKind(const std::string& device) {
+  return device == "cpu" ? absl::StrCat("cpu ", at::get_cpu_capability()) : "cuda";
+}
+
+}  // namespace tessera

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "worker/flux/flux_transformer.h"
+#include "worker/parallel/chunk_layout.h"
+#include "worker/parallel/communicator.h"
+#include "worker/parallel/kv_cache.h"
+#include "worker/parallel/step_plan.h"
+#include "worker/pipeline/pipeline.h"
+
+namespace tessera {
+
+// What the loop needs of one job. sigmas has one entry more than there are steps.
+struct DenoiseJob {
+  at::Tensor latents;                        // [B, L, in_channels], the noise; updated in place
+  FluxConditioning positive;                 // of the prompt
+  std::optional<FluxConditioning> negative;  // with it: true CFG
+  double true_cfg_scale = 1.0;
+  std::vector<float> sigmas;
+  StepSchedule schedule;
+  TextMode text_mode = TextMode::kSplit;
+};
+
+// The denoising loop of one rank: vote, transformer over this rank's chunk, gather of the velocity,
+// Euler step. Keeps its KV caches from job to job. Owned by the device thread.
+class Denoiser {
+ public:
+  explicit Denoiser(const FluxTransformer& transformer) : transformer_(transformer) {}
+
+  // Called after each step with the full latents, for tests and measurements.
+  using StepObserver =
+      std::function<void(int step, const at::Tensor& latents, const at::Tensor& velocity)>;
+
+  // Leaves the result in job.latents. Throws StatusException: the vote's CANCELLED or
+  // DEADLINE_EXCEEDED, the communicator's error, on_step's error, INTERNAL for latents that are not
+  // finite; and what tensor code throws. `step` always tells the step under way, also after a
+  // throw.
+  void Run(DenoiseJob& job, Communicator& communicator, const JobHooks& hooks, int& step,
+           std::vector<double>& step_ms, const StepObserver& observer = nullptr);
+
+  // Gives the caches' memory back.
+  void Free();
+  int64_t cache_bytes() const;
+
+ private:
+  const FluxTransformer& transformer_;
+  KvCache positive_cache_, negative_cache_;
+};
+
+}  // namespace tessera

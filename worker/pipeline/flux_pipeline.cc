@@ -1,0 +1,261 @@
+#include "worker/pipeline/flux_pipeline.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "worker/base/status_exception.h"
+#include "worker/base/status_macros.h"
+#include "worker/pipeline/compute_device.h"
+#include "worker/sampling/latents.h"
+#include "worker/tensor_io/image.h"
+#include "worker/tensor_io/mapped_file.h"
+#include "worker/tensor_io/png.h"
+
+namespace tessera {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+absl::Status Annotate(const absl::Status& status, const std::string& stage, int step, int steps) {
+  const std::string where =
+      stage == "denoise" ? absl::StrCat("denoise, step ", step + 1, " of ", steps) : stage;
+  return absl::Status(status.code(), absl::StrCat(where, ": ", std::string(status.message())));
+}
+
+// What tensor code threw, as a Status.
+absl::Status CurrentExceptionStatus() {
+  try {
+    throw;
+  } catch (const StatusException& e) {
+    return e.status();
+  } catch (const c10::OutOfMemoryError& e) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("out of device memory: ", e.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("out of memory");
+  } catch (const c10::Error& e) {
+    return absl::InternalError(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return absl::InternalError(e.what());
+  }
+}
+
+// After these the ranks still agree on where they are: nothing was exchanged, or all voted to stop.
+bool GroupStaysWhole(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsCancelled(status) ||
+         absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+FluxPipeline::FluxPipeline(FluxTransformer transformer, TextEncoders text, VaeDecoder vae)
+    : transformer_(std::make_unique<const FluxTransformer>(std::move(transformer))),
+      denoiser_(std::make_unique<Denoiser>(*transformer_)),
+      text_(std::move(text)),
+      vae_(std::move(vae)) {}
+
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Load(const PipelineOptions& options) {
+  return FluxPipeline::Load(options);
+}
+
+absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineOptions& options) {
+  TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
+                           ResolveComputeDevice(options.device, options.dtype, options.threads));
+  at::set_num_threads(compute.threads);
+  const WeightOptions weights = {
+      .dtype = compute.dtype, .device = compute.device, .cache_dir = options.weight_cache_dir};
+  TESSERA_ASSIGN_OR_RETURN(ModelInfo model, ReadModelInfo(options.model_dir));
+  TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(options.model_dir));
+  TESSERA_ASSIGN_OR_RETURN(TextEncoders text, TextEncoders::Load(options.model_dir, weights));
+  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(options.model_dir, weights));
+  TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
+                           FluxTransformer::Load(options.model_dir, weights));
+
+  const FluxConfig& config = transformer.config();
+  if (text.joint_attention_dim() != config.joint_attention_dim ||
+      text.pooled_projection_dim() != config.pooled_projection_dim) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        options.model_dir, ": the text encoders make states of width ", text.joint_attention_dim(),
+        " and ", text.pooled_projection_dim(),
+        " (pooled); transformer/config.json expects joint_attention_dim ",
+        config.joint_attention_dim, " and pooled_projection_dim ", config.pooled_projection_dim));
+  }
+  const int64_t features = 4 * vae.config().latent_channels;
+  if (config.in_channels != features || config.out_channels != features) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.model_dir, ": transformer/config.json has in_channels ",
+                     config.in_channels, " and out_channels ", config.out_channels,
+                     "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
+  }
+
+  auto pipeline = std::unique_ptr<FluxPipeline>(
+      new FluxPipeline(std::move(transformer), std::move(text), std::move(vae)));
+  pipeline->scheduler_ = scheduler;
+  pipeline->model_ = std::move(model);
+  pipeline->dtype_name_ = compute.dtype_name;
+  pipeline->dtype_ = compute.dtype;
+  pipeline->device_ = compute.device;
+  pipeline->threads_ = compute.threads;
+  return pipeline;
+}
+
+absl::Status FluxPipeline::CheckRequest(const ImageRequest& request, int ranks) const {
+  const int multiple = model_.limits.size_multiple;
+  if (request.width < multiple || request.height < multiple || request.width % multiple != 0 ||
+      request.height % multiple != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("width and height: expected multiples of ",
+                                                   multiple, ", found ", request.width, "x",
+                                                   request.height));
+  }
+  if (request.num_inference_steps < 1 || request.num_images < 1 ||
+      request.max_sequence_length < 1 || request.sync_steps < 1 || request.refresh_every < 0) {
+    return absl::InvalidArgumentError(
+        "num_inference_steps, num_images, max_sequence_length and sync_steps start at 1, "
+        "refresh_every at 0");
+  }
+  const int64_t tokens = int64_t{request.width / multiple} * (request.height / multiple);
+  if (ranks > tokens) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("width and height: ", request.width, "x", request.height, " is ", tokens,
+                     " image tokens, fewer than the ", ranks, " ranks"));
+  }
+  return absl::OkStatus();
+}
+
+FluxConditioning FluxPipeline::Condition(const std::string& prompt,
+                                         const std::optional<std::string>& prompt_2,
+                                         const ImageRequest& request,
+                                         std::span<const float> timesteps, ImageResult* result) {
+  const absl::StatusOr<PromptEmbedding> embedding =
+      text_.Encode(prompt, prompt_2, request.max_sequence_length);
+  ThrowIfError(embedding.status());
+  if (result != nullptr) {
+    result->clip_tokens = embedding->clip_tokens;
+    result->t5_tokens = embedding->t5_tokens;
+    result->clip_truncated = embedding->clip_truncated;
+    result->t5_truncated = embedding->t5_truncated;
+  }
+  const int multiple = model_.limits.size_multiple;
+  return transformer_->Prepare(embedding->text, embedding->pooled, timesteps,
+                               request.guidance_scale, request.height / multiple,
+                               request.width / multiple);
+}
+
+DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, ImageResult& result) {
+  const VaeConfig& vae = vae_.config();
+  const LatentShape shape =
+      LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
+  const Schedule schedule = MakeSchedule(scheduler_, request.num_inference_steps, shape.tokens());
+  const bool true_cfg = request.true_cfg_scale > 1 && request.negative_prompt.has_value();
+  std::optional<FluxConditioning> negative;
+  if (true_cfg) {
+    // The T5 text falls back to the negative prompt as prompt_2 falls back to the prompt.
+    negative = Condition(*request.negative_prompt, request.negative_prompt_2, request,
+                         schedule.timesteps, nullptr);
+  }
+  return {
+      .latents = InitialLatents(shape, request.num_images, dtype_, request.seed).to(device_),
+      .positive = Condition(request.prompt, request.prompt_2, request, schedule.timesteps, &result),
+      .negative = std::move(negative),
+      .true_cfg_scale = request.true_cfg_scale,
+      .sigmas = schedule.sigmas,
+      .schedule = {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every},
+      .text_mode = request.text_mode};
+}
+
+at::Tensor FluxPipeline::Decode(const at::Tensor& latents, int height, int width) const {
+  const VaeConfig& vae = vae_.config();
+  return vae_.Decode(
+      UnpackLatents(latents, LatentShapeOf(width, height, vae.latent_channels, vae.pixel_scale())));
+}
+
+void FluxPipeline::EncodePngs(const at::Tensor& image, const ImageRequest& request, int ranks,
+                              ImageResult& result) const {
+  const PngText text = {
+      {"Software", absl::StrCat("Tessera ", TESSERA_VERSION)},
+      {"model", model_.fingerprint},
+      {"seed", absl::StrCat(request.seed)},
+      {"steps", absl::StrCat(request.num_inference_steps)},
+      {"guidance", absl::StrCat(request.guidance_scale)},
+      {"true_cfg", absl::StrCat(request.true_cfg_scale)},
+      {"ranks", absl::StrCat(ranks)},
+      {"mode", ranks == 1 ? "single" : "rotating"},
+      {"sync_steps", absl::StrCat(request.sync_steps)},
+      {"refresh_every", absl::StrCat(request.refresh_every)},
+      {"text_mode", request.text_mode == TextMode::kSplit ? "split" : "replicated"},
+      {"dtype", dtype_name_},
+  };
+  const at::Tensor pixels = ToRgb8(image);  // [B, height, width, 3]
+  for (int64_t i = 0; i < pixels.size(0); ++i) {
+    const at::Tensor picture = pixels[i];
+    const std::span<const uint8_t> bytes(picture.const_data_ptr<uint8_t>(),
+                                         static_cast<size_t>(picture.numel()));
+    absl::StatusOr<std::string> png = EncodePng(bytes, request.width, request.height, text);
+    ThrowIfError(png.status());
+    result.pngs.push_back(*std::move(png));
+  }
+}
+
+void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communicator,
+                             const JobHooks& hooks, std::string& stage, int& step,
+                             ImageResult& result) {
+  const c10::InferenceMode inference;
+  stage = "text encode";
+  Clock::time_point begin = Clock::now();
+  DenoiseJob job = Prepare(request, result);
+  result.times.text_encode_s = SecondsSince(begin);
+
+  stage = "denoise";
+  begin = Clock::now();
+  denoiser_->Run(job, communicator, hooks, step, result.times.step_ms);
+  result.times.denoise_s = SecondsSince(begin);
+  if (communicator.rank() != 0) return;
+
+  stage = "VAE decode";
+  begin = Clock::now();
+  const at::Tensor image = Decode(job.latents, request.height, request.width).to(at::kCPU);
+  if (!image.isfinite().all().item<bool>())
+    throw StatusException(absl::InternalError("the picture is not finite"));
+  result.times.decode_s = SecondsSince(begin);
+
+  stage = "PNG";
+  begin = Clock::now();
+  EncodePngs(image, request, communicator.size(), result);
+  result.times.png_s = SecondsSince(begin);
+}
+
+absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,
+                                                   Communicator& communicator,
+                                                   const JobHooks& hooks) {
+  TESSERA_RETURN_IF_ERROR(CheckRequest(request, communicator.size()));
+  at::set_num_threads(threads_);  // of the calling thread
+  const int64_t received_before = communicator.bytes_received();
+  ImageResult result;
+  std::string stage;
+  int step = 0;
+  absl::Status status;
+  try {
+    RunStages(request, communicator, hooks, stage, step, result);
+    status = CheckMappedFiles();
+  } catch (...) {
+    status = CurrentExceptionStatus();
+  }
+  if (!status.ok()) {
+    status = Annotate(status, stage, step, request.num_inference_steps);
+    if (absl::IsResourceExhausted(status)) denoiser_->Free();
+    if (!GroupStaysWhole(status)) communicator.Abort(status);
+    return status;
+  }
+  result.bytes_received = communicator.bytes_received() - received_before;
+  return result;
+}
+
+}  // namespace tessera

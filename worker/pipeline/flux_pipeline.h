@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "worker/flux/flux_transformer.h"
+#include "worker/pipeline/denoiser.h"
+#include "worker/pipeline/pipeline.h"
+#include "worker/sampling/flow_match_scheduler.h"
+#include "worker/text/text_encoders.h"
+#include "worker/vae/vae_decoder.h"
+
+namespace tessera {
+
+// Text to PNG as diffusers' FluxPipeline does it, each rank computing its chunk: flux-spec sections
+// 9 to 11.
+class FluxPipeline : public Pipeline {
+ public:
+  static absl::StatusOr<std::unique_ptr<FluxPipeline>> Load(const PipelineOptions& options);
+
+  const ModelInfo& model() const override { return model_; }
+  const std::string& dtype() const override { return dtype_name_; }
+  int threads() const override { return threads_; }
+  absl::StatusOr<ImageResult> Generate(const ImageRequest& request, Communicator& communicator,
+                                       const JobHooks& hooks) override;
+
+  // What Generate is made of, for golden tests and the benchmark. They throw; the caller sets
+  // InferenceMode.
+  DenoiseJob Prepare(const ImageRequest& request, ImageResult& result);
+  Denoiser& denoiser() { return *denoiser_; }
+  const FluxTransformer& transformer() const { return *transformer_; }
+  // Packed latents [B, L, C] -> [B, 3, height, width], before clamping.
+  at::Tensor Decode(const at::Tensor& latents, int height, int width) const;
+
+  // One PNG of each picture of [B, 3, height, width], with the run's settings in its text chunks.
+  void EncodePngs(const at::Tensor& image, const ImageRequest& request, int ranks,
+                  ImageResult& result) const;
+
+ private:
+  FluxPipeline(FluxTransformer transformer, TextEncoders text, VaeDecoder vae);
+  absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
+  FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
+                             const ImageRequest& request, std::span<const float> timesteps,
+                             ImageResult* result);
+  void RunStages(const ImageRequest& request, Communicator& communicator, const JobHooks& hooks,
+                 std::string& stage, int& step, ImageResult& result);
+
+  const std::unique_ptr<const FluxTransformer> transformer_;  // the denoiser keeps a reference
+  const std::unique_ptr<Denoiser> denoiser_;
+  TextEncoders text_;
+  VaeDecoder vae_;
+  SchedulerConfig scheduler_;
+  ModelInfo model_;
+  std::string dtype_name_;
+  at::ScalarType dtype_ = at::kFloat;
+  at::Device device_ = at::kCPU;
+  int threads_ = 1;
+};
+
+}  // namespace tessera
