@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/supervisor/unique_fd.h"
+#include "worker/base/unique_fd.h"
 
 namespace tessera {
 

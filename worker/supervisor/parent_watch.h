@@ -4,7 +4,7 @@
 #include <memory>
 #include <thread>
 
-#include "worker/supervisor/unique_fd.h"
+#include "worker/base/unique_fd.h"
 
 namespace tessera {
 

@@ -68,24 +68,24 @@ Supervisor::Supervisor(std::vector<ChildCommand> commands, const SupervisorOptio
 Supervisor::~Supervisor() { Stop(); }
 
 void Supervisor::Kill(int index) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (children_[index].process.pid > 0) SendSignal(children_[index].process, SIGKILL);
 }
 
 void Supervisor::Respawn(int index) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (children_[index].process.pid > 0) return;
   children_[index].start_at = Clock::now();
   eventfd_write(wake_.get(), 1);
 }
 
 pid_t Supervisor::pid(int index) const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return children_[index].process.pid;
 }
 
 void Supervisor::Stop() {
-  std::lock_guard stop_lock(stop_mutex_);
+  const MutexLock lock(stop_mutex_);
   if (!thread_.joinable()) return;
   thread_.request_stop();
   eventfd_write(wake_.get(), 1);
@@ -106,7 +106,7 @@ void Supervisor::Run(const std::stop_token& stop, std::promise<void> first_start
 }
 
 std::vector<ChildExit> Supervisor::StartDue() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<ChildExit> failures;
   for (Child& child : children_) {
     if (!child.start_at.has_value() || *child.start_at > Clock::now()) continue;
@@ -124,7 +124,7 @@ std::vector<ChildExit> Supervisor::StartDue() {
 }
 
 std::vector<ChildExit> Supervisor::ReapEnded() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<ChildExit> exits;
   for (Child& child : children_) {
     pollfd poll_child = {.fd = child.process.pidfd.get(), .events = POLLIN, .revents = 0};
@@ -148,14 +148,14 @@ ChildExit Supervisor::Ended(Child& child, std::string description) {
 
 void Supervisor::Report(const ChildExit& exit) {
   if (on_exit_(exit) == AfterExit::kStayEnded) return;
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Child& child = children_[exit.index];
   if (!child.start_at.has_value())
     child.start_at = After(exit.backoff_s);  // unless the callback asked for it
 }
 
 std::optional<Supervisor::Clock::time_point> Supervisor::NextStart() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::optional<Clock::time_point> next;
   for (const Child& child : children_) {
     if (child.start_at.has_value() && (!next || *child.start_at < *next)) next = child.start_at;
@@ -165,9 +165,12 @@ std::optional<Supervisor::Clock::time_point> Supervisor::NextStart() const {
 
 void Supervisor::Wait(std::optional<Clock::time_point> until) {
   std::vector<pollfd> watched = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-  for (const Child& child : children_) {  // only this thread changes `process`
-    if (child.process.pid > 0)
-      watched.push_back({.fd = child.process.pidfd.get(), .events = POLLIN, .revents = 0});
+  {
+    const MutexLock lock(mutex_);
+    for (const Child& child : children_) {
+      const pollfd end = {.fd = child.process.pidfd.get(), .events = POLLIN, .revents = 0};
+      if (child.process.pid > 0) watched.push_back(end);
+    }
   }
   int timeout_ms = -1;
   if (until.has_value()) {
@@ -180,13 +183,13 @@ void Supervisor::Wait(std::optional<Clock::time_point> until) {
 }
 
 bool Supervisor::AnyRuns() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::any_of(children_.begin(), children_.end(),
                      [](const Child& child) { return child.process.pid > 0; });
 }
 
 void Supervisor::SignalAll(int signal_number) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const Child& child : children_) {
     if (child.process.pid > 0) SendSignal(child.process, signal_number);
   }

@@ -6,15 +6,15 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/base/mutex.h"
+#include "worker/base/unique_fd.h"
 #include "worker/supervisor/child_process.h"
-#include "worker/supervisor/unique_fd.h"
 
 namespace tessera {
 
@@ -89,7 +89,7 @@ class Supervisor {
   // Starts every child whose time has come; returns those that could not be.
   std::vector<ChildExit> StartDue();
   std::vector<ChildExit> ReapEnded();
-  ChildExit Ended(Child& child, std::string description);
+  ChildExit Ended(Child& child, std::string description) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Report(const ChildExit& exit);
   std::optional<Clock::time_point> NextStart() const;
   // Returns when a child has ended, something was asked for, or at `until`.
@@ -103,10 +103,10 @@ class Supervisor {
   const UniqueFd wake_;          // an eventfd
   const UniqueFd parent_read_;   // every child's standard input
   const UniqueFd parent_write_;  // only this process has it
-  mutable std::mutex mutex_;     // guards children_, whose `process` only thread_ changes
-  std::vector<Child> children_;
-  std::mutex stop_mutex_;  // guards joining thread_
-  std::jthread thread_;
+  mutable Mutex mutex_;
+  std::vector<Child> children_ ABSL_GUARDED_BY(mutex_);
+  Mutex stop_mutex_;
+  std::jthread thread_ ABSL_GUARDED_BY(stop_mutex_);
 };
 
 }  // namespace tessera

@@ -1,0 +1,141 @@
+#include "worker/link/command_executor.h"
+
+#include <exception>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "spdlog/spdlog.h"
+#include "worker/base/status_exception.h"
+#include "worker/link/link_messages.h"
+
+namespace tessera {
+namespace {
+
+namespace pb = internal::v1;
+
+// The log gets the whole text of what was thrown, a peer its first line: torch appends a stack
+// trace.
+absl::Status StatusOfThrown(const std::exception& thrown) {
+  const std::string_view text = thrown.what();
+  spdlog::error("the engine threw: {}", text);
+  return absl::InternalError(std::string(text.substr(0, text.find('\n'))));
+}
+
+template <typename Function>
+std::invoke_result_t<Function> CatchAll(Function&& function) {
+  try {
+    return std::forward<Function>(function)();
+  } catch (const StatusException& thrown) {
+    return thrown.status();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("out of host memory");
+  } catch (const std::exception& thrown) {
+    return StatusOfThrown(thrown);
+  } catch (...) {
+    return absl::InternalError("the engine threw what is no std::exception");
+  }
+}
+
+// As Pipeline::Generate promises.
+bool GroupIsWholeAfter(const absl::Status& status) {
+  return status.ok() || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsInvalidArgument(status);
+}
+
+}  // namespace
+
+CommandExecutor::CommandExecutor(Engine& engine, std::function<void()> on_step)
+    : engine_(engine), on_step_(std::move(on_step)) {}
+
+pb::StoreReady CommandExecutor::HostStore(const pb::HostStore& command,
+                                          const std::string& address) {
+  pb::StoreReady ready;
+  ready.set_epoch(command.epoch());
+  const absl::StatusOr<int> port =
+      CatchAll([&] { return engine_.HostStore(command.epoch(), address); });
+  *ready.mutable_outcome() = ToProto(port.status());
+  if (port.ok()) ready.set_port(*port);
+  return ready;
+}
+
+pb::GroupJoined CommandExecutor::JoinGroup(const pb::JoinGroup& command,
+                                           const std::string& address) {
+  rank_ = command.rank();
+  const GroupOptions options = {
+      .epoch = command.epoch(),
+      .rank = command.rank(),
+      .size = command.size(),
+      .store_host = command.store_host(),
+      .store_port = command.store_port(),
+      .interface_address = address,
+      .join_timeout_s = static_cast<double>(command.join_timeout_ms()) / 1e3,
+  };
+  const absl::Status status = CatchAll([&] { return engine_.JoinGroup(options); });
+  spdlog::info("epoch {}: rank {} of {}: {}", options.epoch, options.rank, options.size,
+               status.ok() ? "joined" : status.ToString());
+  pb::GroupJoined joined;
+  joined.set_epoch(command.epoch());
+  *joined.mutable_outcome() = ToProto(status);
+  return joined;
+}
+
+pb::JobDone CommandExecutor::RunJob(const pb::RunJob& command, const std::atomic<StopReason>& stop,
+                                    const Send& send) {
+  const pb::JobKey& key = command.key();
+  const absl::StatusOr<ImageResult> result =
+      CatchAll([&] { return Generate(command, stop, send); });
+  spdlog::info("job {} attempt {}: {}", key.job_id(), key.attempt(),
+               result.ok() ? "done" : result.status().ToString());
+  pb::JobDone done;
+  *done.mutable_key() = key;
+  *done.mutable_outcome() = ToProto(result.status());
+  done.set_group_whole(GroupIsWholeAfter(result.status()));
+  if (!done.group_whole()) LeaveGroup();  // the closed connections tell the other ranks
+  if (!result.ok()) return done;
+  *done.mutable_report() = MakeJobReport(*result);
+  for (pb::ImageChunk& chunk : MakeImageChunks(key, result->pngs)) {
+    pb::ConnectRequest message;
+    *message.mutable_image_chunk() = std::move(chunk);
+    send(std::move(message));
+  }
+  return done;
+}
+
+absl::StatusOr<ImageResult> CommandExecutor::Generate(const pb::RunJob& command,
+                                                      const std::atomic<StopReason>& stop,
+                                                      const Send& send) {
+  JobHooks hooks;
+  hooks.stop = &stop;
+  hooks.on_step = [&](int step, int steps) {
+    on_step_();
+    if (rank_ != 0) return absl::OkStatus();
+    pb::ConnectRequest message;
+    *message.mutable_step_done()->mutable_key() = command.key();
+    message.mutable_step_done()->set_step(step);
+    message.mutable_step_done()->set_steps(steps);
+    send(std::move(message));
+    return absl::OkStatus();
+  };
+  return engine_.Generate(FromProto(command.request()), hooks,
+                          static_cast<double>(command.collective_timeout_ms()) / 1e3);
+}
+
+pb::EpochEnded CommandExecutor::EndEpoch(const pb::EndEpoch& command) {
+  LeaveGroup();
+  pb::EpochEnded ended;
+  ended.set_epoch(command.epoch());
+  return ended;
+}
+
+void CommandExecutor::LeaveGroup() {
+  const absl::Status status = CatchAll([&] {
+    engine_.LeaveGroup();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) spdlog::error("leaving the group: {}", status.ToString());
+}
+
+}  // namespace tessera

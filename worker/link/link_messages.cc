@@ -1,0 +1,90 @@
+#include "worker/link/link_messages.h"
+
+#include <optional>
+
+namespace tessera {
+
+namespace pb = internal::v1;
+
+pb::Outcome ToProto(const absl::Status& status) {
+  pb::Outcome outcome;
+  outcome.set_code(static_cast<int>(status.code()));
+  outcome.set_message(std::string(status.message()));
+  return outcome;
+}
+
+pb::ModelInfo ToProto(const ModelInfo& model) {
+  pb::ModelInfo info;
+  info.set_name(model.name);
+  info.set_fingerprint(model.fingerprint);
+  info.set_guidance_embeds(model.guidance_embeds);
+  info.set_default_width(model.defaults.width);
+  info.set_default_height(model.defaults.height);
+  info.set_default_inference_steps(model.defaults.num_inference_steps);
+  info.set_default_guidance_scale(model.defaults.guidance_scale);
+  info.set_default_max_sequence_length(model.defaults.max_sequence_length);
+  info.set_size_multiple(model.limits.size_multiple);
+  info.set_min_size(model.limits.min_size);
+  info.set_max_size(model.limits.max_size);
+  info.set_max_pixels(model.limits.max_pixels);
+  info.set_max_inference_steps(model.limits.max_inference_steps);
+  info.set_max_images(model.limits.max_images);
+  info.set_max_sequence_length(model.limits.max_sequence_length);
+  return info;
+}
+
+pb::JobReport MakeJobReport(const ImageResult& result) {
+  pb::JobReport report;
+  report.set_text_encode_s(result.times.text_encode_s);
+  report.set_denoise_s(result.times.denoise_s);
+  report.set_decode_s(result.times.decode_s);
+  report.set_png_s(result.times.png_s);
+  report.mutable_step_ms()->Add(result.times.step_ms.begin(), result.times.step_ms.end());
+  report.set_clip_truncated(result.clip_truncated);
+  report.set_t5_truncated(result.t5_truncated);
+  report.set_clip_tokens(result.clip_tokens);
+  report.set_t5_tokens(result.t5_tokens);
+  report.set_bytes_received(result.bytes_received);
+  return report;
+}
+
+ImageRequest FromProto(const pb::ImageRequest& request) {
+  ImageRequest result;
+  result.prompt = request.prompt();
+  if (request.has_prompt_2()) result.prompt_2 = request.prompt_2();
+  if (request.has_negative_prompt()) result.negative_prompt = request.negative_prompt();
+  if (request.has_negative_prompt_2()) result.negative_prompt_2 = request.negative_prompt_2();
+  result.true_cfg_scale = request.true_cfg_scale();
+  result.width = request.width();
+  result.height = request.height();
+  result.num_inference_steps = request.num_inference_steps();
+  result.guidance_scale = request.guidance_scale();
+  result.num_images = request.num_images();
+  result.max_sequence_length = request.max_sequence_length();
+  result.seed = request.seed();
+  result.sync_steps = request.sync_steps();
+  result.refresh_every = request.refresh_every();
+  result.text_mode = request.replicate_text() ? TextMode::kReplicated : TextMode::kSplit;
+  return result;
+}
+
+std::vector<pb::ImageChunk> MakeImageChunks(const pb::JobKey& key,
+                                            const std::vector<std::string>& pngs) {
+  constexpr size_t kChunkBytes = size_t{1} << 20;
+  std::vector<pb::ImageChunk> chunks;
+  for (size_t image = 0; image < pngs.size(); ++image) {
+    const std::string& png = pngs[image];
+    size_t begin = 0;
+    do {
+      pb::ImageChunk& chunk = chunks.emplace_back();
+      *chunk.mutable_key() = key;
+      chunk.set_image_index(static_cast<int>(image));
+      chunk.set_data(png.substr(begin, kChunkBytes));
+      begin += kChunkBytes;
+      chunk.set_last(begin >= png.size());
+    } while (begin < png.size());
+  }
+  return chunks;
+}
+
+}  // namespace tessera
