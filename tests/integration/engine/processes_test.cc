@@ -1,0 +1,97 @@
+// N real processes over Gloo against N threads of one process: the same bytes.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "tests/golden/pipeline/pipeline_run.h"
+#include "tests/support/engine_processes.h"
+
+namespace tessera {
+namespace {
+
+using testing::InProcessGroup;
+using testing::LoadPipeline;
+using testing::EngineGroup;
+using testing::TinyFluxDir;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+// The settings of the golden rotating runs.
+struct Case {
+  int ranks, sync_steps, refresh_every;
+  bool replicated;
+};
+
+std::string Fields(const Case& c) {
+  return absl::StrCat(R"({"width":112,"height":80,"steps":8,"seed":7,"sync_steps":)", c.sync_steps,
+                      R"(,"refresh_every":)", c.refresh_every, R"(,"replicated":)",
+                      c.replicated ? "true" : "false", R"(,"prompt":")", testing::Prompts()[0],
+                      R"("})");
+}
+
+// Denoising of this request equals the golden run (rotating_golden_test.cc), so the bytes of its
+// PNG stand for that.
+std::string InProcessPng(const Case& c) {
+  ImageRequest request = testing::DevRequest();
+  request.width = 112;
+  request.height = 80;
+  request.num_inference_steps = 8;
+  request.seed = 7;
+  request.sync_steps = c.sync_steps;
+  request.refresh_every = c.refresh_every;
+  request.text_mode = c.replicated ? TextMode::kReplicated : TextMode::kSplit;
+  std::vector<std::unique_ptr<FluxPipeline>> pipelines;
+  for (int rank = 0; rank < c.ranks; ++rank) pipelines.push_back(LoadPipeline(TinyFluxDir()));
+  const auto results = RunRanks(InProcessGroup(c.ranks), [&](Communicator& communicator) {
+    return std::make_unique<absl::StatusOr<ImageResult>>(
+        pipelines[communicator.rank()]->Generate(request, communicator, {}));
+  });
+  for (const auto& result : results) EXPECT_TRUE(result->ok()) << result->status();
+  return results[0]->ok() ? (*results[0])->pngs.at(0) : "";
+}
+
+class ProcessesTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ProcessesTest, MakeTheBytesOfTheInProcessRunTwice) {
+  const std::string expected = InProcessPng(GetParam());
+  const std::string png = absl::StrCat(::testing::TempDir(), "processes-", ::getpid(), ".png");
+  EngineGroup group(TinyFluxDir(), GetParam().ranks);
+  for (const std::string& answer : group.Join()) ASSERT_EQ(answer, "ok");
+  for (int run = 0; run < 2; ++run) {
+    std::filesystem::remove(png);
+    group.Start(png, Fields(GetParam()));
+    for (int rank = 0; rank < group.size(); ++rank) ASSERT_EQ(group.Finish(rank), "ok");
+    EXPECT_EQ(ReadFile(png), expected);
+  }
+  std::filesystem::remove(png);
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const bool replicated : {false, true}) {
+    for (int ranks = 2; ranks <= 4; ++ranks) {
+      for (int sync_steps = 1; sync_steps <= 2; ++sync_steps)
+        cases.push_back({ranks, sync_steps, 0, replicated});
+    }
+    cases.push_back({3, 1, 3, replicated});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, ProcessesTest, ::testing::ValuesIn(Cases()), [](const auto& test) {
+  const Case& c = test.param;
+  return absl::StrCat("N", c.ranks, "Sync", c.sync_steps, "Refresh", c.refresh_every,
+                      c.replicated ? "Replicated" : "Split");
+});
+
+}  // namespace
+}  // namespace tessera
