@@ -1,0 +1,72 @@
+#include "server/child_workers.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "worker/base/status_macros.h"
+#include "worker/supervisor/worker_binary.h"
+
+namespace tessera {
+namespace {
+
+int ThreadsOfEach(const ChildWorkerOptions& options) {
+  if (options.threads > 0 || options.device != "cpu") return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / options.count);
+}
+
+ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& binary, int index) {
+  ChildCommand command = {
+      .binary = binary,
+      .args = {"--server", options.server, "--model", options.model_dir, "--device",
+               options.device == "cuda" ? absl::StrCat("cuda:", index) : options.device,
+               "--threads", absl::StrCat(ThreadsOfEach(options)), "--supervised-index",
+               absl::StrCat(index), "--name", absl::StrCat("worker-", index), "--log-level",
+               options.log_level},
+      // Not an argument: those are for everyone to see.
+      .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
+  if (!options.dtype.empty()) {
+    command.args.insert(command.args.end(), {"--dtype", options.dtype});
+  }
+  return command;
+}
+
+}  // namespace
+
+absl::Status ChildWorkers::Start(const ChildWorkerOptions& options, EndedCallback on_ended) {
+  TESSERA_ASSIGN_OR_RETURN(const std::string binary, FindWorkerBinary());
+  std::vector<ChildCommand> commands;
+  for (int i = 0; i < options.count; ++i) commands.push_back(CommandOf(options, binary, i));
+  TESSERA_ASSIGN_OR_RETURN(
+      supervisor_, Supervisor::Start(std::move(commands), SupervisorOptions(),
+                                     [this, on_ended = std::move(on_ended)](const ChildExit& exit) {
+                                       return OnExit(exit, on_ended);
+                                     }));
+  return absl::OkStatus();
+}
+
+AfterExit ChildWorkers::OnExit(const ChildExit& exit, const EndedCallback& on_ended) {
+  {
+    MutexLock lock(mutex_);
+    if (!respawning_) return AfterExit::kStayEnded;
+  }
+  on_ended(exit.index, exit.description);
+  return AfterExit::kRespawn;
+}
+
+void ChildWorkers::Kill(int supervised_index) {
+  if (supervisor_ != nullptr) supervisor_->Kill(supervised_index);
+}
+
+void ChildWorkers::StopRespawning() {
+  MutexLock lock(mutex_);
+  respawning_ = false;
+}
+
+void ChildWorkers::Stop() {
+  StopRespawning();
+  if (supervisor_ != nullptr) supervisor_->Stop();
+}
+
+}  // namespace tessera

@@ -1,0 +1,81 @@
+#include "server/cost_model.h"
+
+#include <algorithm>
+
+namespace tessera {
+namespace {
+
+constexpr size_t kMaxShapes = 256;
+constexpr double kNewShare = 0.5;         // of a new measurement in the running mean
+constexpr int kPixelsPerToken = 16 * 16;  // of FLUX: VAE scale 8, patches of 2 x 2
+// Rows at which attention, which grows as their square, takes as long as all that grows linearly:
+// about FLUX's own ratio. Only shapes that were never measured depend on it.
+constexpr double kRowsOfEqualCost = 16384;
+
+double Mean(double old_s, double new_s) { return old_s + kNewShare * (new_s - old_s); }
+
+}  // namespace
+
+JobShape JobShape::Of(const v1::GenerateImageRequest& effective) {
+  const bool true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt();
+  return {.width = effective.width(),
+          .height = effective.height(),
+          .num_images = effective.num_images(),
+          .passes = true_cfg ? 2 : 1,
+          .max_sequence_length = effective.max_sequence_length(),
+          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
+          .sync_steps = effective.sync_steps(),
+          .refresh_every = effective.refresh_every(),
+          .steps = effective.num_inference_steps()};
+}
+
+double JobShape::WorkPerStep() const {
+  const double rows = static_cast<double>(width) * height / kPixelsPerToken + max_sequence_length;
+  return num_images * passes * rows * (1 + rows / kRowsOfEqualCost);
+}
+
+CostModel::Key CostModel::KeyOf(const JobShape& shape) {
+  return {shape.width,  shape.height,          shape.num_images, shape.max_sequence_length,
+          shape.passes, shape.replicated_text, shape.sync_steps, shape.refresh_every};
+}
+
+void CostModel::Record(const JobShape& shape, const internal::v1::JobReport& report, double run_s) {
+  const Seconds taken = {
+      .text_encode_s = report.text_encode_s(),
+      .step_s = report.denoise_s() / shape.steps,
+      .finish_s = std::max(0.0, run_s - report.text_encode_s() - report.denoise_s())};
+  if (measured_.size() >= kMaxShapes) measured_.clear();
+  auto [it, is_new] = measured_.try_emplace(KeyOf(shape), taken);
+  Seconds& mean = it->second;
+  if (!is_new) {
+    mean = {.text_encode_s = Mean(mean.text_encode_s, taken.text_encode_s),
+            .step_s = Mean(mean.step_s, taken.step_s),
+            .finish_s = Mean(mean.finish_s, taken.finish_s)};
+  }
+  latest_shape_ = shape;
+  latest_ = mean;
+}
+
+std::optional<Prediction> CostModel::Predict(const JobShape& shape) const {
+  if (!latest_shape_.has_value()) return std::nullopt;
+  const auto it = measured_.find(KeyOf(shape));
+  const bool certain = it != measured_.end();
+  Seconds seconds = certain ? it->second : latest_;
+  if (!certain) {
+    seconds.step_s *= shape.WorkPerStep() / latest_shape_->WorkPerStep();
+    seconds.finish_s *= shape.Pixels() / latest_shape_->Pixels();
+  }
+  return Prediction{
+      .text_encode_s = seconds.text_encode_s,
+      .step_s = seconds.step_s,
+      .finish_s = seconds.finish_s,
+      .total_s = seconds.text_encode_s + shape.steps * seconds.step_s + seconds.finish_s,
+      .certain = certain};
+}
+
+void CostModel::Forget() {
+  measured_.clear();
+  latest_shape_.reset();
+}
+
+}  // namespace tessera

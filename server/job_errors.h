@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/job.h"
+#include "server/job_error.h"
+#include "server/job_run.h"
+
+namespace tessera {
+
+// Every error that a client can get, in one place: code, reason, words and details.
+
+JobError InvalidRequest(std::vector<FieldViolation> violations);
+JobError QueueFull(int max_length, double retry_after_s);
+JobError ReplyTooLarge(int64_t worst_case_bytes, int64_t limit_bytes);
+JobError DeadlineCannotBeMet(double predicted_s, double allowed_s);
+JobError Draining();
+// No group can be formed.
+JobError NoGroup(const std::string& why);
+
+// Of a job where it stands: its stage and the steps it has done go into the details.
+JobError DeadlinePassed(const Job& job);
+JobError Cancelled(const Job& job);
+// A rank was lost, and the job may not run again.
+JobError WorkerLost(const Job& job, const RunResult& result);
+// A rank's own error.
+JobError GenerationFailed(const Job& job, const RunResult& result);
+// The server ends without waiting for the job.
+JobError ServerStopped();
+
+}  // namespace tessera

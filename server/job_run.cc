@@ -1,0 +1,109 @@
+#include "server/job_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace tessera {
+
+JobRun::JobRun(internal::v1::JobKey key, int ranks, int num_images, int64_t max_bytes)
+    : key_(std::move(key)),
+      max_bytes_(max_bytes),
+      ranks_(ranks),
+      pngs_(num_images),
+      picture_ended_(num_images) {}
+
+absl::Status JobRun::AddChunk(const internal::v1::ImageChunk& chunk) {
+  const int index = chunk.image_index();
+  if (index < 0 || index >= static_cast<int>(pngs_.size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image_chunk.image_index: ", index, " of ", pngs_.size()));
+  }
+  if (picture_ended_[index]) {
+    return absl::InvalidArgumentError(absl::StrCat("image_chunk: image ", index, " had ended"));
+  }
+  bytes_ += static_cast<int64_t>(chunk.data().size());
+  if (bytes_ > max_bytes_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image_chunk: more than ", max_bytes_, " bytes of pictures"));
+  }
+  pngs_[index].append(chunk.data());
+  picture_ended_[index] = chunk.last();
+  return absl::OkStatus();
+}
+
+JobRun::RankEnd JobRun::EndOf(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kOk:
+      return RankEnd::kOk;
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+      return RankEnd::kStopped;
+    case absl::StatusCode::kUnavailable:         // another rank was lost, or the epoch ended
+    case absl::StatusCode::kAborted:             // another rank failed; it reports for itself
+    case absl::StatusCode::kFailedPrecondition:  // the rank is in no group
+      return RankEnd::kInterrupted;
+    default:
+      return RankEnd::kOwnError;
+  }
+}
+
+void JobRun::Report(int rank, const internal::v1::JobDone& done) {
+  if (ranks_[rank].has_value()) return;
+  const auto code = static_cast<absl::StatusCode>(done.outcome().code());
+  ranks_[rank] = Rank{EndOf(code), absl::Status(code, done.outcome().message())};
+  if (rank == 0) report_ = done.report();
+}
+
+void JobRun::Lose(int rank, const absl::Status& why) {
+  if (!ranks_[rank].has_value()) ranks_[rank] = Rank{RankEnd::kLost, why};
+}
+
+bool JobRun::complete() const {
+  return std::all_of(ranks_.begin(), ranks_.end(),
+                     [](const std::optional<Rank>& rank) { return rank.has_value(); });
+}
+
+absl::Status JobRun::CheckPictures() const {
+  for (size_t i = 0; i < pngs_.size(); ++i) {
+    if (!picture_ended_[i]) {
+      return absl::InternalError(absl::StrCat("rank 0 succeeded without image ", i));
+    }
+  }
+  return absl::OkStatus();
+}
+
+RunResult JobRun::TakeResult() {
+  const auto heaviest = std::max_element(
+      ranks_.begin(), ranks_.end(),
+      [](const auto& a, const auto& b) { return a->end < b->end; });  // the lowest such rank
+  RunResult result;
+  result.key = key_;
+  result.status = (*heaviest)->status;
+  result.rank = static_cast<int>(heaviest - ranks_.begin());
+  switch ((*heaviest)->end) {
+    case RankEnd::kOk:
+      result.status = CheckPictures();
+      result.rank = result.status.ok() ? -1 : 0;
+      result.outcome = result.status.ok() ? RunOutcome::kSucceeded : RunOutcome::kFailed;
+      break;
+    case RankEnd::kStopped:
+      result.outcome = RunOutcome::kStopped;
+      break;
+    case RankEnd::kInterrupted:
+    case RankEnd::kLost:
+      result.outcome = RunOutcome::kInterrupted;
+      break;
+    case RankEnd::kOwnError:
+      result.outcome = RunOutcome::kFailed;
+      break;
+  }
+  if (result.outcome == RunOutcome::kSucceeded) {
+    result.pngs = std::move(pngs_);
+    result.report = std::move(report_);
+  }
+  return result;
+}
+
+}  // namespace tessera

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/child_workers.h"
+#include "server/tessera_server.h"
+
+namespace tessera {
+
+// The command line of tessera-server. Every flag --some-name has an environment twin
+// TESSERA_SOME_NAME.
+struct ServerFlags {
+  std::string model;  // folder of a checkpoint; empty: the workers tell
+  std::string device = "cpu";
+  int spawn_workers = 0;
+  int group_size = 0;  // 0: as many as are spawned
+  std::string dtype;
+  int threads = 0;
+  std::string listen = "127.0.0.1:50051";
+  std::string worker_listen;  // empty: a free port on loopback when workers are spawned, else 50052
+  std::string token;
+  std::string token_file;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
+  int max_queue_length = 32;
+  int64_t max_unary_reply_bytes = 4 << 20;
+  std::string text_mode = "split";
+  int sync_steps = 1;
+  int refresh_every = 0;
+  std::string port_file;
+  std::string log_level = "info";
+};
+
+// Ends the process by itself for --help, --version and unknown or malformed flags.
+// INVALID_ARGUMENT names the flags that do not go together.
+absl::StatusOr<ServerFlags> ParseServerFlags(int argc, const char* const* argv);
+
+// Reads the files that the flags name. A token is drawn when none is given and workers are spawned.
+absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags);
+
+// `worker_port` is the one that was chosen.
+ChildWorkerOptions MakeChildOptions(const ServerFlags& flags, const std::string& token,
+                                    int worker_port);
+
+}  // namespace tessera

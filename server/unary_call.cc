@@ -1,0 +1,35 @@
+#include "server/unary_call.h"
+
+#include <utility>
+
+#include "server/status_conversion.h"
+
+namespace tessera {
+
+UnaryCall* UnaryCall::Start(ServerCore& core, grpc::CallbackServerContext& context,
+                            const v1::GenerateImageRequest& request, TimePoint deadline,
+                            v1::GenerateImageResponse& response) {
+  std::shared_ptr<UnaryCall> call(new UnaryCall(core, context, response));
+  call->self_ = call;
+  call->job_id_ = core.Submit(request, ReplyKind::kUnary, deadline, call);
+  return call.get();
+}
+
+void UnaryCall::OnFinished(JobResult result) {
+  if (const JobError* error = std::get_if<JobError>(&result)) {
+    AddPushback(*error, context_);
+    Finish(ToGrpcStatus(*error));
+    return;
+  }
+  auto& success = std::get<JobSuccess>(result);
+  for (std::string& png : success.pngs) {
+    v1::Image& image = *response_.add_images();
+    image.set_png(std::move(png));
+    image.set_width(success.metadata.effective_request().width());
+    image.set_height(success.metadata.effective_request().height());
+  }
+  *response_.mutable_metadata() = std::move(success.metadata);
+  Finish(grpc::Status::OK);
+}
+
+}  // namespace tessera

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "server/server_core.h"
+#include "server/worker_channel.h"
+#include "tessera/internal/v1/worker_link.pb.h"
+#include "worker/base/mutex.h"
+
+namespace tessera {
+
+// One Connect call: passes what the worker says to the core, in order, and sends what the core
+// says. Owns itself from Start until gRPC is done with it; then the core hears that the link is
+// closed, as the last thing about it.
+class WorkerConnection final
+    : public grpc::ServerBidiReactor<internal::v1::ConnectRequest, internal::v1::ConnectResponse>,
+      public WorkerChannel,
+      public std::enable_shared_from_this<WorkerConnection> {
+ public:
+  static WorkerConnection* Start(ServerCore& core, grpc::CallbackServerContext& context);
+
+  void Send(internal::v1::ConnectResponse message) override;
+  void Close(const absl::Status& status) override;
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnDone() override;
+
+ private:
+  WorkerConnection(ServerCore& core, grpc::CallbackServerContext& context)
+      : core_(core), context_(context) {}
+
+  void StartNextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  ServerCore& core_;
+  grpc::CallbackServerContext& context_;
+  std::shared_ptr<WorkerConnection> self_;
+  internal::v1::ConnectRequest incoming_;  // gRPC's while a read is under way
+
+  Mutex mutex_;
+  std::deque<internal::v1::ConnectResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;  // the front of outgoing_ is gRPC's
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tessera
