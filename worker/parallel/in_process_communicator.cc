@@ -11,6 +11,7 @@
 #include "worker/parallel/in_process_hub.h"
 #include "worker/parallel/pieces.h"
 #include "worker/parallel/rank_error.h"
+#include "worker/parallel/torch_error.h"
 
 namespace tessera {
 namespace {
@@ -39,7 +40,8 @@ absl::Status CopyPiece(std::span<const at::Tensor> from, std::span<const at::Ten
   }
   return absl::OkStatus();
 } catch (const std::exception& error) {
-  return absl::InternalError(absl::StrFormat("all-gather from rank %d: %s", rank, error.what()));
+  return absl::InternalError(
+      absl::StrFormat("all-gather from rank %d: %s", rank, ErrorText(error)));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "worker/base/status_macros.h"
+#include "worker/parallel/deadline.h"
 #include "worker/parallel/rank_error.h"
 
 namespace tessera {
@@ -39,9 +40,7 @@ absl::Status InProcessHub::AwaitOffers(std::unique_lock<std::mutex>& lock, uint6
                                        double timeout_s) {
   std::vector<int> missing;
   const auto left = [this](int rank) { return members_[rank].left; };
-  const auto limit = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                        std::chrono::duration<double>(timeout_s));
-  changed_.wait_until(lock, limit, [&] {
+  changed_.wait_until(lock, DeadlineIn(timeout_s), [&] {
     missing = Missing(turn);
     return !status_.ok() || missing.empty() || std::ranges::any_of(missing, left);
   });

@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
 
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -50,7 +49,6 @@ class InProcessHub {
     uint64_t taken = 0;    // exchanges finished
     bool left = false;
   };
-  using Clock = std::chrono::steady_clock;
 
   // Each takes mutex_ as held.
   absl::Status AwaitOffers(std::unique_lock<std::mutex>& lock, uint64_t turn, double timeout_s);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/worker/parallel/gloo_threads.h"
 #include "tests/unit/worker/parallel/rank_threads.h"
 #include "worker/parallel/in_process_communicator.h"
 #include "worker/parallel/single_communicator.h"
@@ -21,7 +22,7 @@ using ::testing::HasSubstr;
 
 constexpr double kTimeoutS = 20;
 
-enum class Kind { kInProcess };
+enum class Kind { kInProcess, kGloo };
 
 struct GroupCase {
   Kind kind;
@@ -30,10 +31,13 @@ struct GroupCase {
 
 std::vector<std::unique_ptr<Communicator>> MakeGroup(const GroupCase& group, double timeout_s) {
   std::vector<std::unique_ptr<Communicator>> communicators;
-  for (auto& member : InProcessCommunicator::MakeGroup(group.size, timeout_s)) {
-    communicators.push_back(std::move(member));
+  if (group.kind == Kind::kInProcess) {
+    for (auto& member : InProcessCommunicator::MakeGroup(group.size, timeout_s)) {
+      communicators.push_back(std::move(member));
+    }
+    return communicators;
   }
-  return communicators;
+  return JoinGlooThreads(group.size, timeout_s);
 }
 
 // Rank r contributes r rows less than a chunk of `rows`, none below zero; filled with numbers that
@@ -198,9 +202,12 @@ TEST_P(CommunicatorTest, PiecesThatAreNotContiguousEndTheGroup) {
 INSTANTIATE_TEST_SUITE_P(Groups, CommunicatorTest,
                          ::testing::Values(GroupCase{Kind::kInProcess, 2},
                                            GroupCase{Kind::kInProcess, 3},
-                                           GroupCase{Kind::kInProcess, 4}),
+                                           GroupCase{Kind::kInProcess, 4},
+                                           GroupCase{Kind::kGloo, 2}, GroupCase{Kind::kGloo, 3},
+                                           GroupCase{Kind::kGloo, 4}),
                          [](const auto& test) {
-                           return "InProcess" + std::to_string(test.param.size);
+                           return (test.param.kind == Kind::kGloo ? "Gloo" : "InProcess") +
+                                  std::to_string(test.param.size);
                          });
 
 TEST(SingleCommunicatorTest, IsAGroupOfOne) {

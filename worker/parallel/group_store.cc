@@ -1,0 +1,131 @@
+#include "worker/parallel/group_store.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "worker/base/status_macros.h"
+#include "worker/parallel/rank_error.h"
+#include "worker/parallel/torch_error.h"
+
+namespace tessera {
+
+struct GroupStore::Handle {
+  c10::intrusive_ptr<c10d::TCPStore> store;
+};
+
+namespace {
+
+absl::Status HostLost(const std::exception& error) {
+  const int host = 0;
+  return RanksLostError({&host, 1}, absl::StrCat("the group's store: ", ErrorText(error)));
+}
+
+// A listening socket on an ephemeral port of the address.
+absl::StatusOr<int> Listen(const std::string& address) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(address.c_str(), "0", &hints, &found); error != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("bind address '", address, "': ", gai_strerror(error)));
+  }
+  const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
+  const int descriptor = socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0);
+  if (descriptor < 0 || bind(descriptor, found->ai_addr, found->ai_addrlen) != 0 ||
+      listen(descriptor, SOMAXCONN) != 0) {
+    const std::string reason = std::strerror(errno);
+    if (descriptor >= 0) close(descriptor);
+    return absl::UnavailableError(absl::StrCat("bind address '", address, "': ", reason));
+  }
+  return descriptor;
+}
+
+absl::StatusOr<uint16_t> PortOf(int descriptor) {
+  sockaddr_storage bound = {};
+  socklen_t length = sizeof(bound);
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
+    return absl::UnavailableError(absl::StrCat("getsockname: ", std::strerror(errno)));
+  }
+  // The port lies at the same place in both families.
+  return ntohs(reinterpret_cast<const sockaddr_in&>(bound).sin_port);
+}
+
+}  // namespace
+
+GroupStore::GroupStore(std::unique_ptr<Handle> handle, int port)
+    : handle_(std::move(handle)), port_(port) {}
+
+GroupStore::~GroupStore() = default;
+
+absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Host(const std::string& bind_address) {
+  TESSERA_ASSIGN_OR_RETURN(const int listener, Listen(bind_address));
+  c10d::TCPStoreOptions options;
+  TESSERA_ASSIGN_OR_RETURN(options.port, PortOf(listener));
+  options.isServer = true;
+  options.waitWorkers = false;
+  options.masterListenFd = listener;  // the store closes it
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(bind_address, options);
+    auto handle = std::make_unique<Handle>(Handle{std::move(store)});
+    return std::unique_ptr<GroupStore>(new GroupStore(std::move(handle), options.port));
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("hosting the group's store: ", ErrorText(error)));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::string& host, int port,
+                                                                Deadline deadline) {
+  auto cutter = std::make_unique<ConnectionCutter>(host, port, deadline);
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(port);
+  options.waitWorkers = false;
+  options.timeout = TimeLeft(deadline);
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
+    auto handle = std::make_unique<Handle>(Handle{std::move(store)});
+    std::unique_ptr<GroupStore> result(new GroupStore(std::move(handle), port));
+    result->cutter_ = std::move(cutter);
+    return result;
+  } catch (const std::exception& error) {
+    return HostLost(error);
+  }
+}
+
+c10d::Store& GroupStore::store() const { return *handle_->store; }
+
+absl::StatusOr<std::vector<std::string>> GroupStore::Gather(const std::string& round, int rank,
+                                                            int size, const std::string& text,
+                                                            Deadline deadline) try {
+  std::vector<std::string> keys;
+  for (int each = 0; each < size; ++each) keys.push_back(absl::StrCat(round, "/", each));
+  store().set(keys[rank], text);
+  try {
+    store().wait(keys, TimeLeft(deadline));
+  } catch (const std::exception&) {
+    std::vector<int> missing;
+    for (int each = 0; each < size; ++each) {
+      if (!store().check({keys[each]})) missing.push_back(each);
+    }
+    if (!missing.empty()) {
+      return RanksLostError(missing, absl::StrCat("missing in the ", round));
+    }
+  }
+  std::vector<std::string> texts;
+  for (const std::string& key : keys) texts.push_back(store().get_to_str(key));
+  return texts;
+} catch (const std::exception& error) {
+  return HostLost(error);
+}
+
+}  // namespace tessera
