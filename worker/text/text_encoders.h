@@ -11,7 +11,8 @@
 
 namespace tessera {
 
-// What the transformer sees of one prompt.
+// What the transformer sees of one prompt. The tensors may be the cache's own: do not write to
+// them.
 struct PromptEmbedding {
   at::Tensor text;    // [1, max_sequence_length, joint_attention_dim], T5 states, padding included
   at::Tensor pooled;  // [1, pooled_projection_dim], CLIP
@@ -22,18 +23,20 @@ struct PromptEmbedding {
   bool t5_truncated = false;    // more than max_sequence_length
 };
 
-// Both tokenizers and both text encoders of a checkpoint, and a cache of what they made (least recently used out,
-// bounded in bytes). Not thread-safe: one device thread owns it.
+// Both tokenizers and both text encoders of a checkpoint, and a cache of what they made (least
+// recently used out, bounded in bytes). Not thread-safe: one device thread owns it.
 class TextEncoders {
  public:
   // Reads tokenizer/, tokenizer_2/, text_encoder/ and text_encoder_2/ below model_dir.
-  static absl::StatusOr<TextEncoders> Load(const std::string& model_dir, const WeightOptions& options);
+  static absl::StatusOr<TextEncoders> Load(const std::string& model_dir,
+                                           const WeightOptions& options);
   TextEncoders(TextEncoders&&) noexcept;
   TextEncoders& operator=(TextEncoders&&) noexcept;
   ~TextEncoders();
 
-  // prompt goes to CLIP, prompt_2 to T5 (prompt when absent or empty). Prompts are UTF-8; an empty one is a prompt.
-  // Errors: INVALID_ARGUMENT for invalid UTF-8 or a token id outside an embedding table.
+  // prompt goes to CLIP, prompt_2 to T5 (prompt when absent or empty). Prompts are UTF-8; an empty
+  // one is a prompt. Errors: INVALID_ARGUMENT for invalid UTF-8 or a token id outside an embedding
+  // table.
   absl::StatusOr<PromptEmbedding> Encode(const std::string& prompt,
                                          const std::optional<std::string>& prompt_2,
                                          int max_sequence_length);
