@@ -21,15 +21,6 @@ if(TESSERA_ENGINE)
   target_include_directories(tessera_utf8proc INTERFACE ${UTF8PROC_INCLUDE_DIR})
   target_link_libraries(tessera_utf8proc INTERFACE ${UTF8PROC_LIBRARY})
 
-  find_package(Protobuf REQUIRED)
-  set(sentencepiece_dir "${TESSERA_DEPS}/sentencepiece-0.2.0")
-  add_library(tessera_sentencepiece STATIC IMPORTED)
-  set_target_properties(tessera_sentencepiece PROPERTIES
-    IMPORTED_LOCATION "${sentencepiece_dir}/lib/libsentencepiece.a"
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${sentencepiece_dir}/include")
-  target_include_directories(tessera_sentencepiece INTERFACE "${sentencepiece_dir}/include")
-  target_link_libraries(tessera_sentencepiece INTERFACE protobuf::libprotobuf-lite Threads::Threads)
-
   include(Torch)
 endif()
 

@@ -11,10 +11,10 @@ import tempfile
 import time
 
 os.environ["TRANSFORMERS_VERBOSITY"] = os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import torch  # noqa: E402
 from diffusers import FluxPipeline  # noqa: E402
+from diffusers.utils import logging  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from make_checkpoint import make_checkpoint  # noqa: E402
@@ -28,6 +28,7 @@ class Diffusers:
 
     def __init__(self, args):
         self.args = args
+        logging.disable_progress_bar()
         self.pipe = FluxPipeline.from_pretrained(args.model)
         self.pipe.set_progress_bar_config(disable=True)
         with torch.inference_mode():

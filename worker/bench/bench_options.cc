@@ -71,6 +71,8 @@ BenchOptions ParseBenchOptions(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(std::map<std::string, TextMode>{
           {"split", TextMode::kSplit}, {"replicated", TextMode::kReplicated}}));
   app.add_option("--json", options.json_path, "Also writes the figures to this file");
+  app.add_option("--latents", options.latents_path,
+                 "Also writes the final latents of the first number of ranks, as safetensors");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

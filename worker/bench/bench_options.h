@@ -18,7 +18,8 @@ struct BenchOptions {
   std::vector<int> ranks = {1};  // measured in turn, interleaved; ratios are over the first
   int rounds = 5;                // counted, after one to warm up
   ImageRequest request;
-  std::string json_path;
+  std::string json_path;     // empty: none
+  std::string latents_path;  // empty: none
 };
 
 // Exits with a message for --help and for a wrong command line.

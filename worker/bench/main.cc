@@ -6,6 +6,7 @@
 #include "worker/bench/bench_report.h"
 #include "worker/bench/bench_run.h"
 #include "worker/pipeline/process_memory.h"
+#include "worker/tensor_io/safetensors_writer.h"
 
 namespace tessera {
 namespace {
@@ -36,6 +37,14 @@ int Main(int argc, char** argv) {
   const FluxConfig& config = (*subject)->config();
   const std::vector<BenchFigures> figures = Summarise(options, config, runs);
   std::printf("%s", Table(options, config, figures).c_str());
+  if (!options.latents_path.empty()) {
+    const absl::Status written = WriteSafetensors(
+        options.latents_path, {{"latents", runs[0].back().latents.cpu().contiguous()}});
+    if (!written.ok()) {
+      std::fprintf(stderr, "tessera-bench: %s\n", written.ToString().c_str());
+      return 1;
+    }
+  }
   if (options.json_path.empty()) return 0;
   std::ofstream file(options.json_path);
   file << Json(options, config, figures).dump(2) << "\n";
