@@ -1,0 +1,150 @@
+#include "worker/vae/vae_layers.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace tessera {
+namespace {
+
+constexpr double kEps = 1e-6;
+
+// A 3x3 convolution of rows that bring their own padding above and below.
+at::Tensor ConvolveRows(const Conv& conv, const at::Tensor& rows) {
+  return at::conv2d(rows, conv.weight, conv.bias, /*stride=*/1, /*padding=*/at::IntArrayRef{0, 1});
+}
+
+// Calls sink(i, conv(silu(norm(x)))) band by band; sink may overwrite or drop band i of x.
+template <typename Sink>
+void ForEachNormSiluConv(const GroupNorm& norm, const Conv& conv, const RowBands& x, Sink&& sink) {
+  const GroupStatistics statistics = MeasureGroups(x, norm.groups);
+  ForEachBandWithHalo(x, [&](size_t i, at::Tensor rows) {
+    rows = norm(rows, statistics);
+    at::silu_(rows);
+    ClearOutside(x, i, rows);
+    sink(i, ConvolveRows(conv, rows));
+  });
+}
+
+}  // namespace
+
+Conv Conv::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
+                int64_t kernel) {
+  return {reader.Take(name + ".weight", {out, in, kernel, kernel}),
+          reader.Take(name + ".bias", {out})};
+}
+
+at::Tensor Conv::operator()(const at::Tensor& x) const {
+  return at::conv2d(x, weight, bias, /*stride=*/1,
+                    /*padding=*/at::IntArrayRef{weight.size(-1) / 2});
+}
+
+GroupNorm GroupNorm::Load(WeightReader& reader, const std::string& name, int64_t channels,
+                          int64_t groups) {
+  const auto take = [&](const char* part) {
+    const at::Tensor tensor = reader.Take(name + part, {channels});
+    return tensor.defined() ? tensor.to(at::kFloat) : tensor;
+  };
+  return {groups, take(".weight"), take(".bias")};
+}
+
+at::Tensor GroupNorm::operator()(const at::Tensor& x, const GroupStatistics& statistics) const {
+  // With the statistics known, this is a batch norm at inference.
+  return at::batch_norm(x, weight, bias, statistics.mean, statistics.variance,
+                        /*training=*/false, /*momentum=*/0.0, kEps, /*cudnn_enabled=*/false);
+}
+
+ResnetBlock ResnetBlock::Load(WeightReader& reader, const std::string& name, int64_t in,
+                              int64_t out, int64_t groups) {
+  ResnetBlock block;
+  block.norm1 = GroupNorm::Load(reader, name + ".norm1", in, groups);
+  block.conv1 = Conv::Load(reader, name + ".conv1", in, out, 3);
+  block.norm2 = GroupNorm::Load(reader, name + ".norm2", out, groups);
+  block.conv2 = Conv::Load(reader, name + ".conv2", out, out, 3);
+  if (in != out) block.shortcut = Conv::Load(reader, name + ".conv_shortcut", in, out, 1);
+  return block;
+}
+
+AttentionBlock AttentionBlock::Load(WeightReader& reader, const std::string& name, int64_t channels,
+                                    int64_t groups) {
+  const bool old_names = reader.Has(name + ".query.weight");
+  const auto weight = [&](const char* new_name, const char* old_name) {
+    const std::string key = absl::StrCat(name, ".", old_names ? old_name : new_name, ".weight");
+    if (reader.Shape(key).size() != 4) return reader.Take(key, {channels, channels});
+    const at::Tensor tensor = reader.Take(key, {channels, channels, 1, 1});
+    return tensor.defined() ? tensor.view({channels, channels}) : tensor;
+  };
+  const auto bias = [&](const char* new_name, const char* old_name) {
+    return reader.Take(absl::StrCat(name, ".", old_names ? old_name : new_name, ".bias"),
+                       {channels});
+  };
+  AttentionBlock block;
+  block.norm = GroupNorm::Load(reader, name + ".group_norm", channels, groups);
+  block.q_weight = weight("to_q", "query");
+  block.q_bias = bias("to_q", "query");
+  block.k_weight = weight("to_k", "key");
+  block.k_bias = bias("to_k", "key");
+  block.v_weight = weight("to_v", "value");
+  block.v_bias = bias("to_v", "value");
+  block.out_weight = weight("to_out.0", "proj_attn");
+  block.out_bias = bias("to_out.0", "proj_attn");
+  return block;
+}
+
+void ApplyResnet(const ResnetBlock& block, RowBands& bands) {
+  RowBands hidden(bands.size());
+  ForEachNormSiluConv(block.norm1, block.conv1, bands, [&](size_t i, at::Tensor out) {
+    hidden[i] = std::move(out);
+    if (block.shortcut.has_value()) {
+      bands[i] = (*block.shortcut)(bands[i]);
+    }
+  });
+  ForEachNormSiluConv(block.norm2, block.conv2, hidden, [&](size_t i, const at::Tensor& out) {
+    bands[i].add_(out);
+    hidden[i].reset();
+  });
+}
+
+void ApplyUpsample(const Conv& conv, RowBands& bands) {
+  ForEachBandWithHalo(bands, [&](size_t i, const at::Tensor& rows) {
+    const at::Tensor doubled =
+        at::upsample_nearest2d(rows, std::vector<int64_t>{2 * rows.size(2), 2 * rows.size(3)});
+    at::Tensor needed = doubled.narrow(2, 1, doubled.size(2) - 2);
+    ClearOutside(bands, i, needed);
+    bands[i] = ConvolveRows(conv, needed);
+  });
+}
+
+RowBands ApplyNormSiluConv(const GroupNorm& norm, const Conv& conv, RowBands bands) {
+  RowBands result(bands.size());
+  ForEachNormSiluConv(norm, conv, bands, [&](size_t i, at::Tensor out) {
+    result[i] = std::move(out);
+    bands[i].reset();
+  });
+  return result;
+}
+
+at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x,
+                          int64_t max_score_bytes) {
+  const int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
+  const int64_t pixels = height * width;
+  const at::Tensor tokens = block.norm(x, MeasureGroups({x}, block.norm.groups))
+                                .permute({0, 2, 3, 1})
+                                .reshape({1, 1, pixels, channels});
+  const at::Tensor q = at::linear(tokens, block.q_weight, block.q_bias);
+  const at::Tensor k = at::linear(tokens, block.k_weight, block.k_bias);
+  const at::Tensor v = at::linear(tokens, block.v_weight, block.v_bias);
+
+  const int64_t score_bytes = pixels * static_cast<int64_t>(sizeof(float));
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& queries :
+       q.split(std::max<int64_t>(1, max_score_bytes / score_bytes), 2)) {
+    parts.push_back(at::scaled_dot_product_attention(queries, k, v));
+  }
+  const at::Tensor out = at::linear(at::cat(parts, 2), block.out_weight, block.out_bias);
+  return x + out.view({1, height, width, channels}).permute({0, 3, 1, 2});
+}
+
+}  // namespace tessera
