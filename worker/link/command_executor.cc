@@ -1,43 +1,16 @@
 #include "worker/link/command_executor.h"
 
-#include <exception>
-#include <new>
-#include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "spdlog/spdlog.h"
-#include "worker/base/status_exception.h"
+#include "worker/link/catch_all.h"
 #include "worker/link/link_messages.h"
 
 namespace tessera {
 namespace {
 
 namespace pb = internal::v1;
-
-// The log gets the whole text of what was thrown, a peer its first line: torch appends a stack
-// trace.
-absl::Status StatusOfThrown(const std::exception& thrown) {
-  const std::string_view text = thrown.what();
-  spdlog::error("the engine threw: {}", text);
-  return absl::InternalError(std::string(text.substr(0, text.find('\n'))));
-}
-
-template <typename Function>
-std::invoke_result_t<Function> CatchAll(Function&& function) {
-  try {
-    return std::forward<Function>(function)();
-  } catch (const StatusException& thrown) {
-    return thrown.status();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of host memory");
-  } catch (const std::exception& thrown) {
-    return StatusOfThrown(thrown);
-  } catch (...) {
-    return absl::InternalError("the engine threw what is no std::exception");
-  }
-}
 
 // As Pipeline::Generate promises.
 bool GroupIsWholeAfter(const absl::Status& status) {
@@ -74,8 +47,8 @@ pb::GroupJoined CommandExecutor::JoinGroup(const pb::JoinGroup& command,
       .join_timeout_s = static_cast<double>(command.join_timeout_ms()) / 1e3,
   };
   const absl::Status status = CatchAll([&] { return engine_.JoinGroup(options); });
-  spdlog::info("epoch {}: rank {} of {}: {}", options.epoch, options.rank, options.size,
-               status.ok() ? "joined" : status.ToString());
+  spdlog::info("event=joined epoch={} rank={} size={} status=\"{}\"", options.epoch, options.rank,
+               options.size, status.ToString());
   pb::GroupJoined joined;
   joined.set_epoch(command.epoch());
   *joined.mutable_outcome() = ToProto(status);
@@ -87,8 +60,8 @@ pb::JobDone CommandExecutor::RunJob(const pb::RunJob& command, const std::atomic
   const pb::JobKey& key = command.key();
   const absl::StatusOr<ImageResult> result =
       CatchAll([&] { return Generate(command, stop, send); });
-  spdlog::info("job {} attempt {}: {}", key.job_id(), key.attempt(),
-               result.ok() ? "done" : result.status().ToString());
+  spdlog::info("event=job_done job={} attempt={} status=\"{}\"", key.job_id(), key.attempt(),
+               result.status().ToString());
   pb::JobDone done;
   *done.mutable_key() = key;
   *done.mutable_outcome() = ToProto(result.status());
@@ -135,7 +108,7 @@ void CommandExecutor::LeaveGroup() {
     engine_.LeaveGroup();
     return absl::OkStatus();
   });
-  if (!status.ok()) spdlog::error("leaving the group: {}", status.ToString());
+  if (!status.ok()) spdlog::error("event=leave_failed status=\"{}\"", status.ToString());
 }
 
 }  // namespace tessera

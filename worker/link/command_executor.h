@@ -10,8 +10,8 @@
 
 namespace tessera {
 
-// The server's commands, carried out on an engine: a message in, a message out. The one place where
-// what tensor code throws becomes a Status. Used by the device thread only.
+// The server's commands, carried out on an engine: a message in, a message out. What tensor code
+// throws becomes a Status here. Used by the device thread only.
 class CommandExecutor {
  public:
   // What a job says before it is done: StepDone and ImageChunk, from rank 0.

@@ -73,7 +73,8 @@ absl::StatusOr<WorkerLink::SessionEnd> WorkerLink::RunSession(const std::stop_to
     absl::StatusOr<std::string> local = LocalAddressTowards(options_.server);
     if (absl::IsInvalidArgument(local.status())) return local.status();
     if (!local.ok()) {
-      spdlog::warn("no way to the server: {}", local.status().ToString());
+      spdlog::warn("event=server_lost server={} why=\"{}\"", options_.server,
+                   local.status().ToString());
       return SessionEnd::kLost;
     }
     address = *std::move(local);
@@ -105,7 +106,7 @@ absl::StatusOr<WorkerLink::SessionEnd> WorkerLink::RunSession(const std::stop_to
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   }
   if (end != SessionEnd::kLeave && !stop.stop_requested()) {
-    spdlog::warn("the server at {} is away: {}", options_.server, status.error_message());
+    spdlog::warn("event=server_lost server={} why=\"{}\"", options_.server, status.error_message());
   }
   return end;
 }
@@ -116,14 +117,15 @@ WorkerLink::SessionEnd WorkerLink::ReadUntilLost(Stream& stream, Outbox& outbox)
   while (stream.Read(&message)) {
     if (message.has_welcome()) {
       end = SessionEnd::kLostAfterWelcome;
-      spdlog::info("registered at {} as worker {}", options_.server, message.welcome().worker_id());
+      spdlog::info("event=registered server={} worker_id={}", options_.server,
+                   message.welcome().worker_id());
     } else if (message.has_ping()) {
       pb::ConnectRequest answer;
       answer.mutable_heartbeat()->set_number(message.ping().number());
       answer.mutable_heartbeat()->set_device_thread_silent_ms(device_.SilentMs());
       outbox.Add(std::move(answer));
     } else if (message.has_leave()) {
-      spdlog::info("the server asks to leave: {}", message.leave().reason());
+      spdlog::info("event=leave why=\"{}\"", message.leave().reason());
       return SessionEnd::kLeave;
     } else {
       device_.Handle(std::move(message));

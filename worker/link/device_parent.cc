@@ -1,0 +1,51 @@
+#include "worker/link/device_parent.h"
+
+#include <signal.h>
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "spdlog/spdlog.h"
+#include "worker/base/status_macros.h"
+#include "worker/supervisor/supervisor.h"
+
+namespace tessera {
+namespace {
+
+std::vector<ChildCommand> CommandsOf(const WorkerFlags& flags) {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  std::vector<ChildCommand> commands;
+  for (size_t i = 0; i < flags.devices.size(); ++i) {
+    commands.push_back(
+        {.binary = self,
+         .args = ChildArguments(flags, i),
+         .environment = {"TESSERA_DEVICES=", absl::StrCat("TESSERA_TOKEN=", flags.token)}});
+  }
+  return commands;
+}
+
+}  // namespace
+
+absl::Status RunDeviceParent(const WorkerFlags& flags) {
+  const auto on_exit = [&](const ChildExit& exit) {
+    spdlog::warn("event=child_ended device={} pid={} how=\"{}\" respawn_in_s={:.1f}",
+                 flags.devices[exit.index], exit.pid, exit.description, exit.backoff_s);
+    return AfterExit::kRespawn;
+  };
+  TESSERA_ASSIGN_OR_RETURN(const std::unique_ptr<Supervisor> children,
+                           Supervisor::Start(CommandsOf(flags), SupervisorOptions(), on_exit));
+  sigset_t termination;
+  sigemptyset(&termination);
+  sigaddset(&termination, SIGTERM);
+  sigaddset(&termination, SIGINT);
+  int received = 0;
+  sigwait(&termination, &received);
+  spdlog::info("event=signal what=\"end the children\"");
+  children->Stop();
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,104 @@
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <utility>
+
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+#include "spdlog/stopwatch.h"
+#include "worker/link/catch_all.h"
+#include "worker/link/device_parent.h"
+#include "worker/link/worker_flags.h"
+#include "worker/link/worker_link.h"
+#include "worker/pipeline/engine.h"
+#include "worker/supervisor/parent_watch.h"
+
+namespace tessera {
+namespace {
+
+void StartLog(const WorkerFlags& flags) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt(flags.name));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z level=%l worker=%n %v");
+  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+}
+
+sigset_t BlockTerminationSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t termination;
+  sigemptyset(&termination);
+  sigaddset(&termination, SIGTERM);
+  sigaddset(&termination, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &termination, nullptr);
+  return termination;
+}
+
+// At once: the engine may be in a computation that nothing interrupts. Closed connections tell
+// server and peers.
+[[noreturn]] void End(int exit_code, const char* why) {
+  spdlog::info("event=ended why=\"{}\"", why);
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
+}
+
+[[noreturn]] void Fail(const absl::Status& status) {
+  spdlog::critical("event=failed why=\"{}\"", status.ToString());
+  End(1, "failed");
+}
+
+std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
+  spdlog::info("event=loading model={} device={} version={}", flags.model, flags.device,
+               TESSERA_VERSION);
+  const spdlog::stopwatch stopwatch;
+  absl::StatusOr<std::unique_ptr<Engine>> engine = CatchAll([&] {
+    return LoadEngine({.model_dir = flags.model,
+                       .device = flags.device,
+                       .dtype = flags.dtype,
+                       .threads = flags.threads,
+                       .weight_cache_dir = flags.weight_cache});
+  });
+  if (!engine.ok()) Fail(engine.status());
+  spdlog::info("event=loaded model={} fingerprint={} dtype={} threads={} kind=\"{}\" load_s={:.1f}",
+               (*engine)->model().name, (*engine)->model().fingerprint, (*engine)->dtype(),
+               (*engine)->threads(), (*engine)->device_kind(), stopwatch);
+  return *std::move(engine);
+}
+
+[[noreturn]] void RunWorker(const WorkerFlags& flags, const sigset_t& termination) {
+  const std::thread signals([&] {
+    int received = 0;
+    sigwait(&termination, &received);
+    End(0, "signal");
+  });
+  const auto parent = ParentWatch::ForThisProcess([] { End(1, "the parent process has ended"); });
+  WorkerLink link({.server = flags.server,
+                   .token = flags.token,
+                   .name = flags.name,
+                   .device = flags.device,
+                   .advertised_address = flags.advertise,
+                   .supervised_index = flags.supervised_index},
+                  LoadOrFail(flags));
+  const absl::Status status = link.Run(std::stop_token());
+  if (!status.ok()) Fail(status);
+  End(0, "the server asked for it");
+}
+
+int Main(int argc, const char* const* argv) {
+  const absl::StatusOr<WorkerFlags> flags = ParseWorkerFlags(argc, argv);
+  if (!flags.ok()) {
+    std::fprintf(stderr, "tessera-worker: %s\n", std::string(flags.status().message()).c_str());
+    return 2;
+  }
+  StartLog(*flags);
+  const sigset_t termination = BlockTerminationSignals();
+  if (flags->devices.empty()) RunWorker(*flags, termination);
+  const absl::Status status = RunDeviceParent(*flags);
+  if (!status.ok()) Fail(status);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main(int argc, char** argv) { return tessera::Main(argc, argv); }
