@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -33,7 +34,7 @@ Rows ReadRows() {
     const std::vector<std::string> cells = absl::StrSplit(line, " | ");
     if (!absl::StartsWith(line, "| `") || cells.size() < 5) continue;
     const std::string name(absl::StripSuffix(absl::StripPrefix(cells.front(), "| `"), "`"));
-    rows[file + ":" + name] = std::string(absl::StripSuffix(cells.back(), " |"));
+    rows[absl::StrCat(file, ":", name)] = std::string(absl::StripSuffix(cells.back(), " |"));
   }
   return rows;
 }

@@ -30,8 +30,9 @@ static_assert(std::atomic<uintptr_t>::is_always_lock_free);
 std::array<Slot, kSlots> slots;
 struct sigaction previous_action;
 
-bool ReplaceByZeros(uintptr_t address) {
-  const uintptr_t page_size = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+bool ReplaceByZeros(void* fault) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(fault);
+  const uintptr_t in_page = address % static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   for (Slot& slot : slots) {
     const uintptr_t begin = slot.begin.load(std::memory_order_acquire);
     const uintptr_t end = begin + slot.size.load(std::memory_order_acquire);
@@ -39,9 +40,8 @@ bool ReplaceByZeros(uintptr_t address) {
     if (begin == 0 || address < begin || address >= end || slot.begin.load() != begin) continue;
     // To the end, not one page: every page after a new end of file would fault too, and each
     // replaced page could become a mapping of its own, of which a process has only some 65,000.
-    const uintptr_t page = address & ~(page_size - 1);
     slot.faulted.store(true);
-    return mmap(reinterpret_cast<void*>(page), end - page, PROT_READ,
+    return mmap(static_cast<char*>(fault) - in_page, end - address + in_page, PROT_READ,
                 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
   }
   return false;
@@ -50,8 +50,7 @@ bool ReplaceByZeros(uintptr_t address) {
 // Async-signal-safe: atomics and system calls only.
 void HandleBusError(int signal_number, siginfo_t* info, void* context) {
   const int saved_errno = errno;
-  const bool handled =
-      info->si_code > 0 && ReplaceByZeros(reinterpret_cast<uintptr_t>(info->si_addr));
+  const bool handled = info->si_code > 0 && ReplaceByZeros(info->si_addr);
   errno = saved_errno;
   if (handled) return;
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "tests/support/golden.h"
 #include "tests/support/temp_dir.h"
@@ -127,6 +128,34 @@ TEST(WeightReaderTest, ListsEveryProblemAtOnceWithItsFile) {
                                      HasSubstr("missing tensor 'missing', expected [7]"),
                                      HasSubstr("model-1.safetensors: unexpected tensor 'extra'"),
                                      Not(HasSubstr("good")), Not(HasSubstr("ignored"))));
+}
+
+TEST(WeightReaderTest, IgnoresByPrefix) {
+  const TempDir dir;
+  WriteWeights(dir, "model.safetensors",
+               {{"encoder.a", at::ones({1})}, {"encoder.b", at::ones({1})}, {"en", at::ones({1})}});
+  auto reader = WeightReader::Open(dir.path(), "model", {});
+  reader->IgnorePrefix("encoder.");
+  EXPECT_THAT(Message(reader->Finish()),
+              AllOf(HasSubstr("unexpected tensor 'en'"), Not(HasSubstr("encoder."))));
+}
+
+TEST(WeightReaderTest, TellsTheStoredShape) {
+  const TempDir dir;
+  WriteWeights(dir, "model.safetensors", {{"w", at::ones({2, 3})}});
+  auto reader = WeightReader::Open(dir.path(), "model", {});
+  EXPECT_EQ(reader->Shape("w"), (std::vector<int64_t>{2, 3}));
+  EXPECT_TRUE(reader->Shape("none").empty());
+}
+
+TEST(WeightReaderTest, RandomWeightsHaveEveryNameInAnyShape) {
+  WeightReader reader = WeightReader::Random({at::kBFloat16});
+  const at::Tensor weight = reader.Take("w", {64, 100});
+  EXPECT_EQ(weight.sizes(), at::IntArrayRef({64, 100}));
+  EXPECT_EQ(weight.scalar_type(), at::kBFloat16);
+  EXPECT_NEAR(weight.to(at::kFloat).std().item<double>(), 0.1, 0.01);
+  EXPECT_TRUE(reader.Has("anything"));
+  EXPECT_TRUE(reader.Finish().ok());
 }
 
 TEST(WeightReaderTest, ReportsAMissingPart) {
