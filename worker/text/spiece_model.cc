@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_macros.h"
@@ -166,7 +167,13 @@ class ModelParser {
 
   absl::Status NormalizerSpec(std::string_view message, size_t base) {
     return ForEachField(message, base, [this](const Field& field, size_t) {
-      if (field.number == 2 && field.wire_type == kBytes) model_.charsmap = field.bytes;
+      if (field.number != 2 || field.wire_type != kBytes) return absl::OkStatus();
+      absl::StatusOr<Charsmap> charsmap = Charsmap::Parse(field.bytes);
+      if (!charsmap.ok()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("normalizer_spec.precompiled_charsmap: ", charsmap.status().message()));
+      }
+      model_.charsmap = *std::move(charsmap);
       return absl::OkStatus();
     });
   }

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/text/charsmap.h"
 #include "worker/text/unigram.h"
 
 namespace tessera {
@@ -13,7 +13,7 @@ namespace tessera {
 struct UnigramModel {
   std::vector<UnigramPiece> pieces;  // the index is the id
   int unknown_id = 0;
-  std::string charsmap;  // see Charsmap::Parse
+  Charsmap charsmap;
 };
 
 // Reads a serialised sentencepiece ModelProto (sentencepiece_model.proto) of type unigram.

@@ -48,12 +48,6 @@ absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const std::string& folder) {
   control.SetDefault("pad_token", "<pad>");
   control.SetDefault("unk_token", "<unk>");
   TESSERA_ASSIGN_OR_RETURN(UnigramModel model, ReadUnigramFiles(folder));
-  absl::StatusOr<Charsmap> charsmap = Charsmap::Parse(model.charsmap);
-  if (!charsmap.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, ": precompiled_charsmap: ", charsmap.status().message()));
-  }
-
   PieceIds ids;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids[model.pieces[id].text] = static_cast<int>(id);
@@ -66,7 +60,7 @@ absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const std::string& folder) {
   };
   control.AssignIds(lookup, static_cast<int>(model.pieces.size()));
 
-  const auto normalize = [charsmap = *std::move(charsmap)](std::string_view text) {
+  const auto normalize = [charsmap = std::move(model.charsmap)](std::string_view text) {
     return charsmap.Normalize(text);
   };
   T5Tokenizer tokenizer(Unigram(std::move(model.pieces), model.unknown_id),

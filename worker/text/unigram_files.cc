@@ -31,11 +31,19 @@ absl::StatusOr<bool> ReadPrecompiled(const std::string& path, const json& normal
                                      UnigramModel& model) {
   const json* type = FindMember(normalizer, "type");
   if (type == nullptr || *type != "Precompiled") return false;
+  const std::string field = "normalizer.precompiled_charsmap";
   const json* table = FindMember(normalizer, "precompiled_charsmap");
+  std::string bytes;
   if (table == nullptr || !table->is_string() ||
-      !absl::Base64Unescape(table->get_ref<const std::string&>(), &model.charsmap)) {
-    return FieldError(path, "normalizer.precompiled_charsmap", "base64", table);
+      !absl::Base64Unescape(table->get_ref<const std::string&>(), &bytes)) {
+    return FieldError(path, field, "base64", table);
   }
+  absl::StatusOr<Charsmap> charsmap = Charsmap::Parse(bytes);
+  if (!charsmap.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", field, ": ", charsmap.status().message()));
+  }
+  model.charsmap = *std::move(charsmap);
   return true;
 }
 
