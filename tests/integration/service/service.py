@@ -1,0 +1,110 @@
+"""Starts the programs under test and talks to them as users do."""
+
+import base64
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+
+BINARIES = pathlib.Path(os.environ["TESSERA_BINARY_DIR"])
+TINY_FLUX = pathlib.Path(os.environ["TESSERA_REFERENCE_DIR"]) / "tiny-flux"
+START_LIMIT_S = 60
+
+
+class Server:
+    """tessera-server with spawned workers on free ports; a context manager."""
+
+    def __init__(self, workers, *flags):
+        self._folder = tempfile.TemporaryDirectory()
+        self._ports = pathlib.Path(self._folder.name) / "ports"
+        self.process = subprocess.Popen(
+            [BINARIES / "server/tessera-server", "--model", TINY_FLUX, "--device", "cpu", "--spawn-workers", str(workers),
+             "--threads", "1", "--listen", "127.0.0.1:0", "--port-file", self._ports, *flags])
+        limit = time.monotonic() + START_LIMIT_S
+        while not self._ports.exists() or not re.search(r"^listen=\d+$", self._ports.read_text(), re.M):
+            if self.process.poll() is not None or time.monotonic() > limit:
+                raise RuntimeError("tessera-server did not start")
+            time.sleep(0.02)
+        self.address = "127.0.0.1:" + re.search(r"^listen=(\d+)$", self._ports.read_text(), re.M)[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+        self._folder.cleanup()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self._folder.cleanup()
+
+    def workers(self):
+        """Process ids of the direct children named tessera-worker."""
+        pids = []
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            pids += [int(pid) for pid in (task / "children").read_text().split()]
+        return [pid for pid in pids if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "tessera-worker"]
+
+    def grpcurl(self, *arguments):
+        """Runs grpcurl without proto files; returns the finished process."""
+        *flags, method = arguments if arguments else ("list",)
+        return subprocess.run([os.environ["TESSERA_GRPCURL"], "-plaintext", "-max-msg-sz", str(1 << 28), *flags, self.address,
+                               *method.split()], capture_output=True, text=True, check=False)
+
+    def generate(self, **fields):
+        """GenerateImage by grpcurl; the reply as a dictionary."""
+        done = self.grpcurl("-d", json.dumps(fields), "tessera.v1.ImageService/GenerateImage")
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return json.loads(done.stdout)
+
+    def generate_by_cli(self, output, *flags):
+        return subprocess.run([BINARIES / "client/tessera", "generate", "--server", self.address, "--output", output, *flags],
+                              capture_output=True, text=True, check=False)
+
+
+def pngs(reply):
+    return [base64.b64decode(image["png"]) for image in reply["images"]]
+
+
+def engine_png(ranks, fields):
+    """What the engine itself makes of a request, as `ranks` processes without any server (tests/support/engine_program.cc)."""
+    program = BINARIES / "tests/support/tessera_engine_program"
+    processes = [subprocess.Popen([program, TINY_FLUX], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                 for _ in range(ranks)]
+
+    def say(process, line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+    def answer(process, *ends):
+        for line in process.stdout:
+            if line.startswith(ends):
+                return line.strip()
+        raise RuntimeError("the rank ended")
+
+    try:
+        for process in processes:
+            answer(process, "loaded")
+        say(processes[0], "host 1")
+        port = answer(processes[0], "port").split()[1]
+        for rank, process in enumerate(processes):
+            say(process, f"join 1 {rank} {ranks} {port}")
+        for process in processes:
+            assert answer(process, "ok", "error") == "ok"
+        with tempfile.TemporaryDirectory() as folder:
+            png = pathlib.Path(folder) / "engine.png"
+            for process in processes:
+                say(process, f"generate {png} -1 30 {json.dumps(fields)}")
+            for process in processes:
+                assert answer(process, "ok", "error") == "ok"
+            return png.read_bytes()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
