@@ -1,0 +1,57 @@
+#include "worker/kernels/linear_ops.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <optional>
+#include <string_view>
+
+namespace tessera {
+namespace {
+
+using Activations = c10::List<std::optional<at::Scalar>>;
+using PointwiseLinear = at::Tensor(const at::Tensor&, const at::Tensor&,
+                                   const std::optional<at::Tensor>&, std::string_view, Activations,
+                                   std::optional<std::string_view>);
+
+// oneDNN's inner product with an activation behind it; ATen has no C++ function for it, only this
+// operator.
+at::Tensor OneDnnLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        std::string_view activation, std::optional<std::string_view> variant) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
+                             .typed<PointwiseLinear>();
+  return op.call(x, weight, bias, activation, Activations(), variant);
+}
+
+// Strided weights would fall to oneDNN's reference loops.
+bool FitsOneDnn(const at::Tensor& x, const at::Tensor& weight) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && x.numel() > 0 && x.is_contiguous() &&
+         weight.is_contiguous() && at::globalContext().userEnabledMkldnn();
+}
+
+}  // namespace
+
+at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!FitsOneDnn(x, weight)) return reference::LinearOp(x, weight, bias);
+  return OneDnnLinear(x, weight, bias, "none", std::nullopt);
+}
+
+at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!FitsOneDnn(x, weight)) return reference::LinearGelu(x, weight, bias);
+  return OneDnnLinear(x, weight, bias, "gelu", "tanh");
+}
+
+namespace reference {
+
+at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(x, weight, bias);
+}
+
+at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  at::Tensor y = at::linear(x, weight, bias);
+  return at::gelu_(y, "tanh");
+}
+
+}  // namespace reference
+}  // namespace tessera
