@@ -16,11 +16,12 @@
 namespace tessera {
 namespace {
 
-// Shares of the join timeout: all ranks have come; each of two meshes stands; all have said that
-// theirs do.
-constexpr double kRollCallShare = 0.5;
-constexpr double kConnectShare = 0.15;
-constexpr double kConfirmShare = 0.9;
+// Shares of the join timeout, from its start: all ranks have come; all have said how their
+// connecting went; the store is given up. And what connecting one mesh, of two, may take.
+constexpr double kRollCallBy = 0.5;
+constexpr double kConfirmedBy = 0.9;
+constexpr double kStoreBy = 0.95;
+constexpr double kMeshShare = 0.15;
 
 constexpr int kPieceTag = 1;
 constexpr int kEndTag = 2;
@@ -38,12 +39,12 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
                                                                          GroupStore* hosted) {
   IgnoreSigpipe();
   const double limit_s = options.join_timeout_s;
-  const Deadline roll_call = DeadlineIn(kRollCallShare * limit_s);
-  const Deadline confirmed = DeadlineIn(kConfirmShare * limit_s);
+  const Deadline roll_call = DeadlineIn(kRollCallBy * limit_s);
+  const Deadline confirmed = DeadlineIn(kConfirmedBy * limit_s);
   std::unique_ptr<GroupStore> client;
   if (hosted == nullptr) {
-    TESSERA_ASSIGN_OR_RETURN(
-        client, GroupStore::Connect(options.store_host, options.store_port, DeadlineIn(limit_s)));
+    TESSERA_ASSIGN_OR_RETURN(client, GroupStore::Connect(options.store_host, options.store_port,
+                                                         DeadlineIn(kStoreBy * limit_s)));
   }
   GroupStore& store = hosted != nullptr ? *hosted : *client;
   const auto gather = [&](const std::string& round, const std::string& text, Deadline deadline) {
@@ -76,7 +77,7 @@ absl::Status GlooCommunicator::Connect(const GroupStore& store, const GlooOption
   TESSERA_ASSIGN_OR_RETURN(const auto device, MakeGlooDevice(options.interface_address));
   const auto connect = [&](const std::string& purpose) {
     return GlooMesh::Connect(store, absl::StrCat(purpose, " of epoch ", options.epoch), device,
-                             rank_, size_, kConnectShare * options.join_timeout_s);
+                             rank_, size_, kMeshShare * options.join_timeout_s);
   };
   TESSERA_ASSIGN_OR_RETURN(collectives_, connect("collectives"));
   TESSERA_ASSIGN_OR_RETURN(auto farewells, connect("farewells"));

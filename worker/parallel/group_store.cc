@@ -25,6 +25,9 @@ struct GroupStore::Handle {
 
 namespace {
 
+// TCPStore begins anew when its connection fails within its time limit, and takes as long again.
+constexpr int kConnectTries = 4;
+
 absl::Status HostLost(const std::exception& error) {
   const int host = 0;
   return RanksLostError({&host, 1}, absl::StrCat("the group's store: ", ErrorText(error)));
@@ -90,7 +93,7 @@ absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::strin
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.waitWorkers = false;
-  options.timeout = TimeLeft(deadline);
+  options.timeout = TimeLeft(deadline) / kConnectTries;
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
     auto handle = std::make_unique<Handle>(Handle{std::move(store)});

@@ -1,9 +1,14 @@
-// One rank as a process of its own, for tests that kill, stop and fail it. Obeys the lines of its
-// standard input:
-//   host                                    prints "port PORT" of a new store
-//   join EPOCH RANK SIZE PORT TIMEOUT_S     prints "joined STATUS"
-//   run STEPS FAILING_STEP BYTES            prints "running" when a few collectives are through,
-//   then "ended STATUS" leave                                   prints "left"
+// One rank as a process of its own, for tests that kill, stop and fail it. It obeys the lines of
+// its standard input:
+//
+//   host
+//     -> port PORT, of a new store
+//   join EPOCH RANK SIZE PORT JOIN_TIMEOUT_S COLLECTIVE_TIMEOUT_S
+//     -> joined STATUS
+//   run STEPS FAILING_STEP BYTES
+//     -> running, after a few steps; ended STATUS
+//   leave
+//     -> left
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -76,8 +81,7 @@ void Main() {
       GlooOptions options;
       options.store_host = "127.0.0.1";
       std::cin >> options.epoch >> options.rank >> options.size >> options.store_port >>
-          options.join_timeout_s;
-      options.collective_timeout_s = options.join_timeout_s;
+          options.join_timeout_s >> options.collective_timeout_s;
       auto joined = GlooCommunicator::Join(options, options.rank == 0 ? store.get() : nullptr);
       Say("joined", joined.status());
       if (joined.ok()) communicator = *std::move(joined);
