@@ -24,7 +24,8 @@ target_compile_options(tessera_options INTERFACE -Wall -Wextra -Wshadow -Wconver
   -Wno-missing-field-initializers -Werror)  # designated initialisers leave the rest to its default
 target_compile_definitions(tessera_options INTERFACE TESSERA_VERSION="${PROJECT_VERSION}")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(tessera_options INTERFACE -Wthread-safety)
+  target_compile_options(tessera_options INTERFACE -Wthread-safety
+    "SHELL:-Xclang -fno-pch-timestamp")  # ccache wants it beside a precompiled header
 else()
   # ccache wants the first beside a precompiled header; GCC 12's -Wrestrict misfires on std::string (GCC PR 105651).
   target_compile_options(tessera_options INTERFACE -fpch-preprocess -Wno-restrict)

@@ -7,7 +7,7 @@ sanitized() {  # PRESET LABEL...
 }
 
 fuzz() {  # every target for a minute, from its corpus of real files
-  tools/build fuzz || return 1
+  tools/build fuzz fuzzers || return 1
   local target name corpus status=0
   for target in build/fuzz/tests/fuzz/*_fuzzer; do
     if [ ! -x "$target" ]; then say "no fuzzers yet"; return 0; fi
@@ -15,7 +15,7 @@ fuzz() {  # every target for a minute, from its corpus of real files
     corpus="build/fuzz/corpus/$name"
     mkdir -p "$corpus"
     say "$name, 60 s"
-    "$target" -max_total_time=60 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" \
+    TMPDIR=/dev/shm "$target" -max_total_time=60 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" \
       "$corpus" >"build/fuzz/$name.log" 2>&1 || { tail -n 40 "build/fuzz/$name.log" >&2; status=1; }
     grep -E 'number_of_executed_units|new_units_added' "build/fuzz/$name.log" >&2 || true
   done
