@@ -83,7 +83,9 @@ EngineGroup::EngineGroup(const std::string& model_dir, int size) : model_dir_(mo
   for (int i = 0; i < size; ++i) ranks_.push_back(std::make_unique<EngineProcess>(model_dir));
 }
 
-void EngineGroup::Replace(int index) { ranks_[index] = std::make_unique<EngineProcess>(model_dir_); }
+void EngineGroup::Replace(int index) {
+  ranks_[index] = std::make_unique<EngineProcess>(model_dir_);
+}
 
 std::vector<std::string> EngineGroup::Join() {
   ++epoch_;
@@ -99,7 +101,7 @@ std::vector<std::string> EngineGroup::Join() {
 }
 
 void EngineGroup::Start(const std::string& png_file, const std::string& fields, double timeout_s,
-                      int fail_rank, int fail_at) {
+                        int fail_rank, int fail_at) {
   for (int i = 0; i < size(); ++i) {
     ranks_[i]->Send(absl::StrCat("generate ", png_file, " ", i == fail_rank ? fail_at : -1, " ",
                                  timeout_s, " ", fields));

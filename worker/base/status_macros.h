@@ -6,10 +6,10 @@
 #include "absl/status/statusor.h"
 
 // Leaves the enclosing function with the status unless it is OK.
-#define TESSERA_RETURN_IF_ERROR(expression)               \
-  do {                                                    \
-    absl::Status tessera_status_ = (expression);          \
-    if (!tessera_status_.ok()) return tessera_status_;    \
+#define TESSERA_RETURN_IF_ERROR(expression)            \
+  do {                                                 \
+    absl::Status tessera_status_ = (expression);       \
+    if (!tessera_status_.ok()) return tessera_status_; \
   } while (false)
 
 // TESSERA_ASSIGN_OR_RETURN(auto value, StatusOrExpression());

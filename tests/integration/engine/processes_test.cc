@@ -13,9 +13,9 @@
 namespace tessera {
 namespace {
 
+using testing::EngineGroup;
 using testing::InProcessGroup;
 using testing::LoadPipeline;
-using testing::EngineGroup;
 using testing::TinyFluxDir;
 
 std::string ReadFile(const std::string& path) {
