@@ -13,7 +13,6 @@ if(TESSERA_SERVICE)
   find_package(spdlog REQUIRED)
 endif()
 
-set(TESSERA_WITH_CUDA OFF)
 if(TESSERA_ENGINE)
   find_path(UTF8PROC_INCLUDE_DIR utf8proc.h REQUIRED)
   find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
@@ -22,6 +21,7 @@ if(TESSERA_ENGINE)
   target_link_libraries(tessera_utf8proc INTERFACE ${UTF8PROC_LIBRARY})
 
   include(Torch)
+  include(Cuda)
 endif()
 
 if(TESSERA_TESTS)

@@ -31,7 +31,8 @@ else()
   target_compile_options(tessera_options INTERFACE -fpch-preprocess -Wno-restrict)
 endif()
 if(TESSERA_SANITIZE)
-  add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
+  add_compile_options(  # nvcc knows none of them
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${TESSERA_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all;-g1>")
   add_link_options(-fsanitize=${TESSERA_SANITIZE})
 endif()
 

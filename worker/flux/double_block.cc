@@ -58,7 +58,7 @@ void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
   GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention));
   const Modulation m = ModulationOf(vectors, 1, inner);
   at::Tensor hidden = mlp_in(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, 4 * inner]
-  at::gelu_(hidden, "tanh");
+  GeluTanh(hidden, hidden);
   GatedAdd(x, m.gate, mlp_out(hidden));
 }
 

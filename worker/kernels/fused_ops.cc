@@ -1,87 +1,83 @@
 #include "worker/kernels/fused_ops.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
-#include "worker/kernels/cpu_kernels.h"
+#include <algorithm>
+#include <initializer_list>
+
+#include "worker/kernels/cpu_ops.h"
+#include "worker/kernels/cuda_ops.h"
 
 namespace tessera {
 namespace {
 
-constexpr int64_t kRowsPerTask = 16;
+using Tensors = std::initializer_list<const at::Tensor*>;
 
-bool IsCpuFloat(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
-
-// Row r of batch item b; the row itself is dense.
-const float* Row(const at::Tensor& t, int64_t b, int64_t r) {
-  return t.const_data_ptr<float>() + b * t.stride(0) + r * t.stride(1);
-}
-float* MutableRow(const at::Tensor& t, int64_t b, int64_t r) {
-  return t.mutable_data_ptr<float>() + b * t.stride(0) + r * t.stride(1);
-}
-// The vector of batch item b in a [B or 1, 1, D] tensor.
-const float* Vector(const at::Tensor& t, int64_t b) {
-  return t.const_data_ptr<float>() + (t.size(0) == 1 ? 0 : b * t.stride(0));
-}
-
-bool RowsAreDense(const at::Tensor& t) {
-  return t.stride(-1) == 1 && (t.dim() == 3 || t.stride(2) == t.size(3));
-}
-
-// Calls f(b, r) for every row of [batch, rows, ...].
-template <typename F>
-void ForEachRow(int64_t batch, int64_t rows, const F& f) {
-  at::parallel_for(0, batch * rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i / rows, i % rows);
+// Whether the elements of each row lie side by side: of the last dimension, or of the last two of
+// [B, rows, heads, head_dim].
+bool RowsAreDense(Tensors tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor* t) {
+    const bool dense = t->size(-1) == 1 || t->stride(-1) == 1;
+    return dense && (t->dim() < 4 || t->size(2) == 1 || t->stride(2) == t->size(3));
   });
+}
+
+bool AreContiguous(Tensors tensors) {
+  return std::all_of(tensors.begin(), tensors.end(),
+                     [](const at::Tensor* t) { return t->is_contiguous(); });
 }
 
 }  // namespace
 
 at::Tensor LayerNormModulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              double eps) {
-  if (!IsCpuFloat(x) || !RowsAreDense(x) || shift.stride(-1) != 1 || scale.stride(-1) != 1) {
-    return reference::LayerNormModulate(x, shift, scale, eps);
+  const Tensors all = {&x, &shift, &scale};
+  if (RowsAreDense(all)) {
+    if (cpu_ops::Runs(all)) return cpu_ops::LayerNormModulate(x, shift, scale, eps);
+    if (cuda_ops::Runs(all)) return cuda_ops::LayerNormModulate(x, shift, scale, eps);
   }
-  at::Tensor y = at::empty(x.sizes(), x.options());
-  ForEachRow(x.size(0), x.size(1), [&](int64_t b, int64_t r) {
-    cpu::LayerNormModulateRow(Row(x, b, r), Vector(shift, b), Vector(scale, b),
-                              static_cast<float>(eps), x.size(2), MutableRow(y, b, r));
-  });
-  return y;
+  return reference::LayerNormModulate(x, shift, scale, eps);
 }
 
 void NormRopeQkv(const QkvRows& raw, const at::Tensor& q_weight, const at::Tensor& k_weight,
                  const at::Tensor& cos, const at::Tensor& sin, double eps, const QkvRows& out) {
-  bool fused = cos.is_contiguous() && sin.is_contiguous() && q_weight.is_contiguous() &&
-               k_weight.is_contiguous();
-  for (const at::Tensor* t : {&raw.q, &raw.k, &raw.v, &out.q, &out.k, &out.v}) {
-    fused = fused && IsCpuFloat(*t) && RowsAreDense(*t);
+  const Tensors all = {&raw.q, &raw.k, &raw.v, &out.q, &out.k, &out.v, &q_weight, &k_weight};
+  if (RowsAreDense(all) && AreContiguous({&cos, &sin})) {
+    if (cpu_ops::Runs(all)) {
+      return cpu_ops::NormRopeQkv(raw, q_weight, k_weight, cos, sin, eps, out);
+    }
+    if (cuda_ops::Runs(all)) {
+      return cuda_ops::NormRopeQkv(raw, q_weight, k_weight, cos, sin, eps, out);
+    }
   }
-  if (!fused) return reference::NormRopeQkv(raw, q_weight, k_weight, cos, sin, eps, out);
-
-  const int64_t heads = raw.q.size(2), head_dim = raw.q.size(3);
-  const auto norm_rope = [&](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& y,
-                             int64_t b, int64_t r) {
-    cpu::NormRopeRow(Row(x, b, r), weight.const_data_ptr<float>(),
-                     cos.const_data_ptr<float>() + r * head_dim / 2,
-                     sin.const_data_ptr<float>() + r * head_dim / 2, static_cast<float>(eps), heads,
-                     head_dim, MutableRow(y, b, r));
-  };
-  ForEachRow(raw.q.size(0), raw.q.size(1), [&](int64_t b, int64_t r) {
-    norm_rope(raw.q, q_weight, out.q, b, r);
-    norm_rope(raw.k, k_weight, out.k, b, r);
-    std::copy_n(Row(raw.v, b, r), heads * head_dim, MutableRow(out.v, b, r));
-  });
+  reference::NormRopeQkv(raw, q_weight, k_weight, cos, sin, eps, out);
 }
 
 void GatedAdd(at::Tensor& x, const at::Tensor& gate, const at::Tensor& y) {
-  if (!IsCpuFloat(x) || !RowsAreDense(x) || !RowsAreDense(y) || gate.stride(-1) != 1) {
-    return reference::GatedAdd(x, gate, y);
+  const Tensors all = {&x, &gate, &y};
+  if (RowsAreDense(all)) {
+    if (cpu_ops::Runs(all)) return cpu_ops::GatedAdd(x, gate, y);
+    if (cuda_ops::Runs(all)) return cuda_ops::GatedAdd(x, gate, y);
   }
-  ForEachRow(x.size(0), x.size(1), [&](int64_t b, int64_t r) {
-    cpu::GatedAddRow(MutableRow(x, b, r), Vector(gate, b), Row(y, b, r), x.size(2));
-  });
+  reference::GatedAdd(x, gate, y);
+}
+
+void GeluTanh(const at::Tensor& x, at::Tensor& y) {
+  if (RowsAreDense({&x, &y}) && cuda_ops::Runs({&x, &y})) return cuda_ops::GeluTanh(x, y);
+  reference::GeluTanh(x, y);
+}
+
+void EulerUpdate(at::Tensor& latents, const at::Tensor& velocity, float change) {
+  const Tensors all = {&latents, &velocity};
+  if (AreContiguous(all) && cuda_ops::Runs(all)) {
+    return cuda_ops::EulerUpdate(latents, velocity, change);
+  }
+  reference::EulerUpdate(latents, velocity, change);
+}
+
+at::Tensor PictureToRgb8(const at::Tensor& picture) {
+  return cuda_ops::Runs({&picture}) ? cuda_ops::PictureToRgb8(picture)
+                                    : reference::PictureToRgb8(picture);
 }
 
 }  // namespace tessera

@@ -34,4 +34,17 @@ void NormRopeQkv(const QkvRows& raw, const at::Tensor& q_weight, const at::Tenso
 
 void GatedAdd(at::Tensor& x, const at::Tensor& gate, const at::Tensor& y) { x.add_(gate * y); }
 
+void GeluTanh(const at::Tensor& x, at::Tensor& y) { at::gelu_out(y, x, "tanh"); }
+
+void EulerUpdate(at::Tensor& latents, const at::Tensor& velocity, float change) {
+  // A tensor of the working dtype on the CPU: rounds, and needs no copy to another device.
+  const at::Tensor factor = at::scalar_tensor(change, velocity.scalar_type());
+  latents.copy_(latents.to(at::kFloat).add(velocity * factor));
+}
+
+at::Tensor PictureToRgb8(const at::Tensor& picture) {
+  const at::Tensor unit = picture.mul(0.5).add_(0.5).clamp_(0, 1).to(at::kFloat);
+  return unit.mul(255).round_().to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+}
+
 }  // namespace tessera::reference

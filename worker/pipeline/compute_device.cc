@@ -1,17 +1,20 @@
 #include "worker/pipeline/compute_device.h"
 
-#include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <sched.h>
 
+#include <limits>
 #include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "worker/kernels/cuda_library.h"
 
 namespace tessera {
 namespace {
+
+constexpr int kMaxDeviceIndex = std::numeric_limits<at::DeviceIndex>::max();
 
 int CoresOfThisProcess() {
   cpu_set_t set;
@@ -23,16 +26,18 @@ absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
   if (name == "cpu") return at::Device(at::kCPU);
   absl::string_view rest = name;
   int index = 0;
-  const bool cuda = absl::ConsumePrefix(&rest, "cuda") &&
-                    (rest.empty() || (absl::ConsumePrefix(&rest, ":") &&
-                                      absl::SimpleAtoi(rest, &index) && index >= 0));
+  const bool cuda =
+      absl::ConsumePrefix(&rest, "cuda") &&
+      (rest.empty() || (absl::ConsumePrefix(&rest, ":") && absl::SimpleAtoi(rest, &index) &&
+                        index >= 0 && index <= kMaxDeviceIndex));
   if (!cuda) {
     return absl::InvalidArgumentError(
         absl::StrCat("device: expected cpu, cuda or cuda:K, found \"", name, "\""));
   }
-  if (!at::globalContext().hasCUDA()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("device ", name, ": this build has no CUDA, or there is no GPU"));
+  const absl::Status loaded = LoadCuda(index);
+  if (!loaded.ok()) {
+    return absl::Status(loaded.code(),
+                        absl::StrCat("device ", name, ": ", std::string(loaded.message())));
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
@@ -63,7 +68,11 @@ absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
 }
 
 std::string DeviceKind(const std::string& device) {
-  return device == "cpu" ? absl::StrCat("cpu ", at::get_cpu_capability()) : "cuda";
+  if (device == "cpu") return absl::StrCat("cpu ", at::get_cpu_capability());
+  const absl::StatusOr<at::Device> parsed = ParseDevice(device);
+  const absl::StatusOr<std::string> name =
+      parsed.ok() ? CudaDeviceName(parsed->index()) : parsed.status();
+  return name.ok() ? *name : "cuda";
 }
 
 }  // namespace tessera

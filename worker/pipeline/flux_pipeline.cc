@@ -221,7 +221,7 @@ void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communic
 
   stage = "VAE decode";
   begin = Clock::now();
-  const at::Tensor image = Decode(job.latents, request.height, request.width).to(at::kCPU);
+  const at::Tensor image = Decode(job.latents, request.height, request.width);
   if (!image.isfinite().all().item<bool>())
     throw StatusException(absl::InternalError("the picture is not finite"));
   result.times.decode_s = SecondsSince(begin);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "worker/base/json_fields.h"
 #include "worker/base/status_macros.h"
+#include "worker/kernels/fused_ops.h"
 #include "worker/model/json_file.h"
 
 namespace tessera {
@@ -87,9 +88,7 @@ Schedule MakeSchedule(const SchedulerConfig& config, int steps, int64_t image_to
 }
 
 void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma) {
-  // A tensor of the working dtype on the CPU: rounds, and needs no copy to another device.
-  const at::Tensor change = at::scalar_tensor(next_sigma - sigma, velocity.scalar_type());
-  latents.copy_(latents.to(at::kFloat).add(velocity * change));
+  EulerUpdate(latents, velocity, next_sigma - sigma);
 }
 
 }  // namespace tessera

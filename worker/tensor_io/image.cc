@@ -2,11 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/kernels/fused_ops.h"
+
 namespace tessera {
 
-at::Tensor ToRgb8(const at::Tensor& image) {
-  const at::Tensor unit = image.mul(0.5).add_(0.5).clamp_(0, 1).to(at::kFloat);
-  return unit.mul(255).round_().to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
-}
+at::Tensor ToRgb8(const at::Tensor& image) { return PictureToRgb8(image).cpu(); }
 
 }  // namespace tessera

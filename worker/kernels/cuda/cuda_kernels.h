@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+// The CUDA kernels behind worker/kernels/fused_ops.h, over raw device memory: no tensors here, so
+// that nvcc need not read ATen. Every function enqueues on `stream` of the current device and
+// returns the launch's error; nothing is checked beyond what is said here. Sums and products are
+// float32. A result is rounded to the element type wherever the ATen twin rounds, so that a kernel
+// differs from its twin by the order of its sums and the last bit of rsqrt and tanh alone.
+// Any width and alignment; accesses are 16 bytes wide where width and places allow it.
+namespace tessera::cuda {
+
+enum class Element { kFloat32, kBFloat16, kFloat16 };
+
+// Row r of batch item b begins batch_stride * b + row_stride * r elements after `data`; the
+// elements of a row lie side by side.
+struct ConstRows {
+  const void* data;
+  int64_t batch_stride, row_stride;
+};
+struct Rows {
+  void* data;
+  int64_t batch_stride, row_stride;
+};
+
+// One vector for each batch item; stride 0 where all share one.
+struct Vectors {
+  const void* data;
+  int64_t batch_stride;
+};
+
+struct Extent {
+  int64_t batch, rows, width;
+};
+
+// y = layer_norm(x) * (1 + scale) + shift.
+cudaError_t LayerNormModulate(Element type, const Extent& extent, const ConstRows& x,
+                              const Vectors& shift, const Vectors& scale, float eps, const Rows& y,
+                              cudaStream_t stream);
+
+// x += gate * y.
+cudaError_t GatedAdd(Element type, const Extent& extent, const Rows& x, const Vectors& gate,
+                     const ConstRows& y, cudaStream_t stream);
+
+// y = gelu(x), tanh approximation. y may be x.
+cudaError_t GeluTanh(Element type, const Extent& extent, const ConstRows& x, const Rows& y,
+                     cudaStream_t stream);
+
+struct HeadRows {
+  ConstRows q, k, v;  // rows of heads * head_dim elements
+};
+struct MutableHeadRows {
+  Rows q, k, v;
+};
+struct HeadExtent {
+  int64_t batch, rows, heads, head_dim;  // head_dim is even
+};
+struct RopeAngles {
+  const float* cos;  // [rows, head_dim / 2], dense
+  const float* sin;
+};
+
+// out.q = rope(rms_norm(raw.q) * q_weight) for each head, out.k likewise, out.v = raw.v. Weights:
+// head_dim elements. An output may be its own input.
+cudaError_t NormRopeQkv(Element type, const HeadExtent& extent, const HeadRows& raw,
+                        const void* q_weight, const void* k_weight, const RopeAngles& angles,
+                        float eps, const MutableHeadRows& out, cudaStream_t stream);
+
+// latents += velocity * change, `change` rounded to the element type. Dense.
+cudaError_t EulerUpdate(Element type, int64_t count, void* latents, const void* velocity,
+                        float change, cudaStream_t stream);
+
+// A picture [batch, 3, height, width] with these strides, in elements.
+struct Picture {
+  const void* data;
+  int64_t batch, height, width;
+  int64_t batch_stride, channel_stride, row_stride, column_stride;
+};
+
+// rgb [batch, height, width, 3] = round(clamp(x / 2 + 0.5, 0, 1) * 255), half to even. A few
+// megabytes once a picture: one thread a pixel, no wide accesses.
+cudaError_t PictureToRgb8(Element type, const Picture& picture, uint8_t* rgb, cudaStream_t stream);
+
+}  // namespace tessera::cuda

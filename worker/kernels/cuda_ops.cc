@@ -1,0 +1,125 @@
+#include "worker/kernels/cuda_ops.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "worker/kernels/cuda/cuda_kernels.h"
+#include "worker/kernels/kernel_choice.h"
+
+namespace tessera {
+namespace {
+
+std::atomic<CudaKernels> choice = CudaKernels::kAten;  // the one switch; see the header
+
+bool IsKnown(at::ScalarType type) {
+  return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf;
+}
+
+cuda::Element ElementOf(const at::Tensor& t) {
+  if (t.scalar_type() == at::kFloat) return cuda::Element::kFloat32;
+  return t.scalar_type() == at::kHalf ? cuda::Element::kFloat16 : cuda::Element::kBFloat16;
+}
+
+// The stride of a dimension that is never stepped along says nothing.
+int64_t Stride(const at::Tensor& t, int64_t dim) { return t.size(dim) == 1 ? 0 : t.stride(dim); }
+
+cuda::ConstRows RowsOf(const at::Tensor& t) {
+  return {t.const_data_ptr(), Stride(t, 0), Stride(t, 1)};
+}
+cuda::Rows MutableRowsOf(const at::Tensor& t) {
+  return {t.mutable_data_ptr(), Stride(t, 0), Stride(t, 1)};
+}
+// [B or 1, 1, D].
+cuda::Vectors VectorsOf(const at::Tensor& t) { return {t.const_data_ptr(), Stride(t, 0)}; }
+
+// [rows, D] as [1, rows, D].
+at::Tensor WithBatch(const at::Tensor& t) { return t.dim() == 2 ? t.unsqueeze(0) : t; }
+
+// launch(stream) with the device of `t` current.
+template <typename F>
+void Enqueue(const at::Tensor& t, const F& launch) {
+  const c10::DeviceGuard guard(t.device());
+  const c10::Stream stream = c10::impl::VirtualGuardImpl(at::kCUDA).getStream(t.device());
+  const cudaError_t error = launch(static_cast<cudaStream_t>(stream.native_handle()));
+  TORCH_CHECK(error == cudaSuccess, "CUDA kernel: ", cudaGetErrorString(error));
+}
+
+}  // namespace
+
+void SetCudaKernels(CudaKernels value) { choice = value; }
+bool CudaKernelsBuilt() { return true; }
+
+namespace cuda_ops {
+
+bool Runs(std::initializer_list<const at::Tensor*> tensors) {
+  const at::Tensor& first = **tensors.begin();
+  return first.is_cuda() && choice == CudaKernels::kFused && IsKnown(first.scalar_type()) &&
+         std::all_of(tensors.begin(), tensors.end(), [&first](const at::Tensor* t) {
+           return t->device() == first.device() && t->scalar_type() == first.scalar_type();
+         });
+}
+
+at::Tensor LayerNormModulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                             double eps) {
+  at::Tensor y = at::empty(x.sizes(), x.options());
+  Enqueue(x, [&](cudaStream_t stream) {
+    return cuda::LayerNormModulate(ElementOf(x), {x.size(0), x.size(1), x.size(2)}, RowsOf(x),
+                                   VectorsOf(shift), VectorsOf(scale), static_cast<float>(eps),
+                                   MutableRowsOf(y), stream);
+  });
+  return y;
+}
+
+void NormRopeQkv(const QkvRows& raw, const at::Tensor& q_weight, const at::Tensor& k_weight,
+                 const at::Tensor& cos, const at::Tensor& sin, double eps, const QkvRows& out) {
+  const at::Tensor& q = raw.q;
+  Enqueue(q, [&](cudaStream_t stream) {
+    return cuda::NormRopeQkv(
+        ElementOf(q), {q.size(0), q.size(1), q.size(2), q.size(3)},
+        {RowsOf(raw.q), RowsOf(raw.k), RowsOf(raw.v)}, q_weight.const_data_ptr(),
+        k_weight.const_data_ptr(), {cos.const_data_ptr<float>(), sin.const_data_ptr<float>()},
+        static_cast<float>(eps), {MutableRowsOf(out.q), MutableRowsOf(out.k), MutableRowsOf(out.v)},
+        stream);
+  });
+}
+
+void GatedAdd(at::Tensor& x, const at::Tensor& gate, const at::Tensor& y) {
+  Enqueue(x, [&](cudaStream_t stream) {
+    return cuda::GatedAdd(ElementOf(x), {x.size(0), x.size(1), x.size(2)}, MutableRowsOf(x),
+                          VectorsOf(gate), RowsOf(y), stream);
+  });
+}
+
+void GeluTanh(const at::Tensor& x, at::Tensor& y) {
+  const at::Tensor in = WithBatch(x), out = WithBatch(y);
+  Enqueue(x, [&](cudaStream_t stream) {
+    return cuda::GeluTanh(ElementOf(x), {in.size(0), in.size(1), in.size(2)}, RowsOf(in),
+                          MutableRowsOf(out), stream);
+  });
+}
+
+void EulerUpdate(at::Tensor& latents, const at::Tensor& velocity, float change) {
+  Enqueue(latents, [&](cudaStream_t stream) {
+    return cuda::EulerUpdate(ElementOf(latents), latents.numel(), latents.mutable_data_ptr(),
+                             velocity.const_data_ptr(), change, stream);
+  });
+}
+
+at::Tensor PictureToRgb8(const at::Tensor& picture) {
+  const int64_t batch = picture.size(0), height = picture.size(2), width = picture.size(3);
+  at::Tensor rgb = at::empty({batch, height, width, 3}, picture.options().dtype(at::kByte));
+  Enqueue(picture, [&](cudaStream_t stream) {
+    return cuda::PictureToRgb8(ElementOf(picture),
+                               {picture.const_data_ptr(), batch, height, width, picture.stride(0),
+                                picture.stride(1), picture.stride(2), picture.stride(3)},
+                               rgb.mutable_data_ptr<uint8_t>(), stream);
+  });
+  return rgb;
+}
+
+}  // namespace cuda_ops
+}  // namespace tessera
