@@ -15,9 +15,10 @@
 namespace tessera::testing {
 
 inline std::unique_ptr<FluxPipeline> LoadPipeline(const std::string& dir,
-                                                  const std::string& dtype = "float32") {
+                                                  const std::string& dtype = "float32",
+                                                  const std::string& device = "cpu") {
   absl::StatusOr<std::unique_ptr<FluxPipeline>> pipeline =
-      FluxPipeline::Load({.model_dir = dir, .dtype = dtype, .threads = 1});
+      FluxPipeline::Load({.model_dir = dir, .device = device, .dtype = dtype, .threads = 1});
   if (!pipeline.ok()) ADD_FAILURE() << pipeline.status();
   return *std::move(pipeline);
 }
@@ -65,6 +66,31 @@ inline std::vector<std::unique_ptr<Communicator>> InProcessGroup(int ranks) {
     group.push_back(std::move(communicator));
   }
   return group;
+}
+
+// The request of the rot/ golden runs.
+inline ImageRequest RotatingRequest() {
+  ImageRequest request = DevRequest();
+  request.height = 80;
+  request.width = 112;
+  request.num_inference_steps = 8;
+  request.seed = 7;
+  return request;
+}
+
+// Runs the request on `ranks` in-process ranks and checks that all of them hold the same latents.
+inline RunTrail RunGroup(int ranks, const ImageRequest& request,
+                         const std::string& device = "cpu") {
+  std::vector<std::unique_ptr<FluxPipeline>> pipelines;
+  for (int rank = 0; rank < ranks; ++rank)
+    pipelines.push_back(LoadPipeline(TinyFluxDir(), "float32", device));
+  const auto group = InProcessGroup(ranks);
+  const std::vector<RunTrail> trails = RunRanks(group, [&](Communicator& communicator) {
+    FluxPipeline& pipeline = *pipelines[communicator.rank()];
+    return Denoise(pipeline, Prepare(pipeline, request), communicator);
+  });
+  for (const RunTrail& trail : trails) EXPECT_TRUE(at::equal(trail.latents, trails[0].latents));
+  return trails[0];
 }
 
 }  // namespace tessera::testing

@@ -13,30 +13,9 @@ using testing::InProcessGroup;
 using testing::LoadPipeline;
 using testing::MatchesGolden;
 using testing::Prepare;
+using testing::RotatingRequest;
+using testing::RunGroup;
 using testing::RunTrail;
-
-ImageRequest RotatingRequest() {
-  ImageRequest request = DevRequest();
-  request.height = 80;
-  request.width = 112;
-  request.num_inference_steps = 8;
-  request.seed = 7;
-  return request;
-}
-
-// Runs the request on `ranks` in-process ranks and checks that all of them hold the same latents.
-RunTrail RunGroup(int ranks, const ImageRequest& request) {
-  std::vector<std::unique_ptr<FluxPipeline>> pipelines;
-  for (int rank = 0; rank < ranks; ++rank)
-    pipelines.push_back(LoadPipeline(testing::TinyFluxDir()));
-  const auto group = InProcessGroup(ranks);
-  const std::vector<RunTrail> trails = RunRanks(group, [&](Communicator& communicator) {
-    FluxPipeline& pipeline = *pipelines[communicator.rank()];
-    return Denoise(pipeline, Prepare(pipeline, request), communicator);
-  });
-  for (const RunTrail& trail : trails) EXPECT_TRUE(at::equal(trail.latents, trails[0].latents));
-  return trails[0];
-}
 
 TEST(RotatingGoldenTest, StartsFromTheSameNoise) {
   EXPECT_TRUE(MatchesGolden(

@@ -1,0 +1,84 @@
+#include "absl/strings/str_cat.h"
+#include "tests/golden/pipeline/pipeline_run.h"
+#include "tests/support/gpu.h"
+#include "worker/kernels/kernel_choice.h"
+#include "worker/parallel/single_communicator.h"
+#include "worker/tensor_io/image.h"
+
+namespace tessera {
+namespace {
+
+using testing::Denoise;
+using testing::DevRequest;
+using testing::LoadPipeline;
+using testing::MatchesGolden;
+using testing::Prepare;
+using testing::RotatingRequest;
+using testing::RunGroup;
+using testing::RunTrail;
+
+// The whole tiny pipeline on a GPU in float32, against what the CPU is held to.
+class CudaGoldenTest : public ::testing::TestWithParam<CudaKernels> {
+ protected:
+  void SetUp() override {
+    TESSERA_SKIP_WITHOUT_GPU();
+    if (GetParam() == CudaKernels::kFused && !CudaKernelsBuilt()) {
+      GTEST_SKIP() << "built without nvcc, so there are no CUDA kernels";
+    }
+    SetCudaKernels(GetParam());
+  }
+  void TearDown() override { SetCudaKernels(CudaKernels::kAten); }
+};
+
+TEST_P(CudaGoldenTest, Dev64x64) {
+  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "float32", "cuda");
+  SingleCommunicator communicator;
+  const ImageRequest request = DevRequest();
+  const RunTrail trail = Denoise(*pipeline, Prepare(*pipeline, request), communicator);
+  EXPECT_TRUE(trail.latents.is_cuda());
+  EXPECT_TRUE(MatchesGolden("run/dev_64x64/latents", trail.latents.cpu()));
+  const c10::InferenceMode inference;
+  const at::Tensor image = pipeline->Decode(trail.latents[-1], request.height, request.width);
+  EXPECT_TRUE(MatchesGolden("run/dev_64x64/image", image.cpu()));
+  EXPECT_TRUE(MatchesGolden("run/dev_64x64/pixels", ToRgb8(image)));
+}
+
+TEST_P(CudaGoldenTest, RotatingOverInProcessRanks) {
+  for (int ranks = 2; ranks <= 3; ++ranks) {
+    const RunTrail trail = RunGroup(ranks, RotatingRequest(), "cuda");
+    const std::string golden = absl::StrCat("rot/n", ranks, "_sync1_both");
+    EXPECT_TRUE(MatchesGolden(golden, trail.latents[-1].cpu())) << ranks << " ranks";
+  }
+}
+
+TEST_P(CudaGoldenTest, SynchronisedRanksAreExact) {
+  ImageRequest request = RotatingRequest();
+  request.refresh_every = 1;
+  for (int ranks = 1; ranks <= 3; ++ranks) {
+    EXPECT_TRUE(MatchesGolden("rot/exact", RunGroup(ranks, request, "cuda").latents[-1].cpu()))
+        << ranks << " ranks";
+  }
+}
+
+TEST_P(CudaGoldenTest, SameBytesTwice) {
+  const at::Tensor first = RunGroup(3, RotatingRequest(), "cuda").latents;
+  EXPECT_TRUE(at::equal(first, RunGroup(3, RotatingRequest(), "cuda").latents));
+}
+
+TEST_P(CudaGoldenTest, Bfloat16IsNear) {
+  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "bfloat16", "cuda");
+  SingleCommunicator communicator;
+  const RunTrail trail = Denoise(*pipeline, Prepare(*pipeline, DevRequest()), communicator);
+  EXPECT_GE(
+      testing::Psnr(testing::GoldenBf16("run/dev_64x64/latents")[-1], trail.latents[-1].cpu()),
+      45.0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, CudaGoldenTest,
+                         ::testing::Values(CudaKernels::kAten, CudaKernels::kFused),
+                         [](const auto& test) {
+                           return test.param == CudaKernels::kAten ? "Aten" : "Fused";
+                         });
+
+}  // namespace
+}  // namespace tessera

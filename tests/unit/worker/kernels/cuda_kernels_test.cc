@@ -1,0 +1,205 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/gpu.h"
+#include "worker/kernels/cuda_ops.h"
+#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/kernel_choice.h"
+
+namespace tessera {
+namespace {
+
+constexpr double kEps = 1e-6;
+using Tensors = std::vector<at::Tensor>;
+using Op = std::function<at::Tensor(const Tensors&)>;
+
+// Each kernel against its ATen twin on the GPU, and against the twin in float32 on the CPU.
+class CudaKernelsTest : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    TESSERA_SKIP_WITHOUT_GPU();
+    if (!CudaKernelsBuilt()) GTEST_SKIP() << "built without nvcc, so there are no CUDA kernels";
+    SetCudaKernels(CudaKernels::kFused);
+    at::manual_seed(7);
+  }
+  void TearDown() override { SetCudaKernels(CudaKernels::kAten); }
+
+  at::Tensor Random(at::IntArrayRef sizes) const {
+    return at::randn(sizes, at::kFloat).to(at::kCUDA, GetParam());
+  }
+
+  // The rows of a wider and longer buffer, `gap` elements before each.
+  at::Tensor RandomRows(int64_t batch, int64_t rows, int64_t width, int64_t gap) const {
+    return Random({batch, rows + 2, gap + width}).narrow(1, 1, rows).narrow(2, gap, width);
+  }
+
+  // The same inputs through the kernel, the twin, and the twin in float32 on the CPU.
+  void ExpectAgreement(const std::string& what, const Tensors& inputs, const Op& kernel,
+                       const Op& twin) const {
+    ASSERT_TRUE(cuda_ops::Runs({&inputs.front()})) << "the kernel would not run";
+    Tensors exact;
+    for (const at::Tensor& t : inputs) exact.push_back(t.cpu().to(at::kFloat));
+    const at::Tensor actual = kernel(inputs).cpu();
+    // Units in the last place: the twin rounds at the same points; exact arithmetic does not.
+    ExpectNear(what + " against its twin", twin(inputs).cpu(), actual, 2);
+    ExpectNear(what + " against float32", twin(exact), actual, 6);
+  }
+
+ private:
+  static void ExpectNear(const std::string& what, const at::Tensor& expected,
+                         const at::Tensor& actual, double ulps) {
+    if (expected.numel() == 0) return;
+    const at::Tensor e = expected.to(at::kDouble), a = actual.to(at::kDouble);
+    const double difference = ((e - a).abs() / (e.abs() + 1)).max().item<double>();
+    const double unit = GetParam() == at::kFloat ? 5e-6 : GetParam() == at::kHalf ? 1e-3 : 8e-3;
+    EXPECT_LE(difference, ulps * unit) << what << " " << expected.sizes();
+  }
+};
+
+struct Shape {
+  int64_t batch, rows, width, gap;
+};
+
+// One row and odd numbers of rows; widths of a single element, below a warp, odd, and FLUX's; gaps
+// that leave rows on any multiple of an element.
+std::vector<Shape> Shapes() {
+  std::vector<Shape> shapes = {{1, 0, 24, 0}, {2, 3, 40000, 0}};
+  for (const int64_t batch : {1, 3}) {
+    for (const int64_t rows : {1, 7, 33}) {
+      for (const int64_t width : {1, 24, 96, 127, 3072}) {
+        for (const int64_t gap : {0, 1, 8}) shapes.push_back({batch, rows, width, gap});
+      }
+    }
+  }
+  return shapes;
+}
+
+TEST_P(CudaKernelsTest, LayerNormModulate) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    for (const int64_t modulations : {int64_t{1}, batch}) {
+      const auto op = [width = width](auto function) {
+        return [=](const Tensors& t) {
+          return function(t[0], t[1].narrow(-1, 0, width), t[1].narrow(-1, width, width), kEps);
+        };
+      };
+      ExpectAgreement("LayerNormModulate",
+                      {RandomRows(batch, rows, width, gap), Random({modulations, 1, 3 * width})},
+                      op(&LayerNormModulate), op(&reference::LayerNormModulate));
+    }
+  }
+}
+
+TEST_P(CudaKernelsTest, GatedAdd) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    for (const int64_t modulations : {int64_t{1}, batch}) {
+      const auto op = [width = width](auto function) {
+        return [=](const Tensors& t) {
+          at::Tensor x = t[0].clone();
+          function(x, t[1].narrow(-1, width, width), t[2]);
+          return x;
+        };
+      };
+      ExpectAgreement("GatedAdd",
+                      {Random({batch, rows, width}), Random({modulations, 1, 3 * width}),
+                       RandomRows(batch, rows, width, gap)},
+                      op(&GatedAdd), op(&reference::GatedAdd));
+    }
+  }
+}
+
+// In place, in the right part of a buffer whose left part must not change.
+TEST_P(CudaKernelsTest, GeluTanhBesideOtherFeatures) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    const auto op = [width = width, gap = gap](auto function) {
+      return [=](const Tensors& t) {
+        const at::Tensor both = t[0].clone();
+        at::Tensor right = both.narrow(1, gap, width);
+        function(right, right);
+        return both;
+      };
+    };
+    ExpectAgreement("GeluTanh", {Random({batch * rows, gap + width})}, op(&GeluTanh),
+                    op(&reference::GeluTanh));
+  }
+}
+
+TEST_P(CudaKernelsTest, EulerUpdate) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    const auto op = [](auto function) {
+      return [=](const Tensors& t) {
+        at::Tensor latents = t[0].clone();
+        function(latents, t[1], -0.137F);
+        return latents;
+      };
+    };
+    ExpectAgreement("EulerUpdate", {Random({batch, rows, width}), Random({batch, rows, width})},
+                    op(&EulerUpdate), op(&reference::EulerUpdate));
+  }
+}
+
+struct Heads {
+  int64_t batch, rows, heads, head_dim, gap;
+};
+
+TEST_P(CudaKernelsTest, NormRopeQkvIntoCacheRows) {
+  std::vector<Heads> shapes = {{1, 0, 4, 32, 0}, {1, 3, 2, 600, 0}};
+  for (const int64_t batch : {1, 3}) {
+    for (const auto& [heads, head_dim] :
+         {std::pair{1, 2}, {3, 10}, {4, 24}, {5, 34}, {2, 64}, {24, 128}}) {
+      for (const int64_t gap : {0, 1, 8}) {
+        shapes.push_back({batch, 1, heads, head_dim, gap});
+        shapes.push_back({batch, 33, heads, head_dim, gap});
+      }
+    }
+  }
+  for (const auto& [batch, rows, heads, head_dim, gap] : shapes) {
+    const auto op = [heads = heads](auto function) {
+      return [=](const Tensors& t) {
+        const int64_t size = t[0].size(1), width = t[3].size(0);
+        const auto split = [=](const at::Tensor& x) { return x.unflatten(-1, {heads, width}); };
+        const at::Tensor angle =
+            at::arange(size * width / 2, t[0].options().dtype(at::kFloat)).view({size, width / 2});
+        const at::Tensor cache =
+            at::zeros({3, t[0].size(0), size + 3, heads, width}, t[0].options());
+        const auto place = [&](int64_t i) { return cache[i].narrow(1, 2, size); };
+        function({split(t[0]), split(t[1]), split(t[2])}, t[3], t[4], angle.cos(), angle.sin(),
+                 kEps, {place(0), place(1), place(2)});
+        return cache;
+      };
+    };
+    const int64_t width = heads * head_dim;
+    ExpectAgreement("NormRopeQkv",
+                    {RandomRows(batch, rows, width, gap), RandomRows(batch, rows, width, gap),
+                     RandomRows(batch, rows, width, gap), Random({head_dim}), Random({head_dim})},
+                    op(&NormRopeQkv), op(&reference::NormRopeQkv));
+  }
+}
+
+TEST_P(CudaKernelsTest, PictureToRgb8IsExactInAnyMemoryFormat) {
+  for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    for (const auto& [batch, height, width] : {std::tuple{1, 1, 1}, {3, 7, 5}, {1, 64, 96}}) {
+      const at::Tensor picture = Random({batch, 3, height, width}).contiguous(format);
+      ASSERT_TRUE(cuda_ops::Runs({&picture}));
+      const at::Tensor bytes = PictureToRgb8(picture);
+      EXPECT_TRUE(bytes.is_contiguous());
+      EXPECT_TRUE(at::equal(bytes, reference::PictureToRgb8(picture))) << picture.sizes();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, CudaKernelsTest,
+                         ::testing::Values(at::kFloat, at::kBFloat16, at::kHalf),
+                         [](const auto& test) { return c10::toString(test.param); });
+
+// A kernel becomes the default once its test has run on a GPU.
+TEST(CudaKernelChoiceTest, AtenIsTheDefault) {
+  TESSERA_SKIP_WITHOUT_GPU();
+  const at::Tensor x = at::zeros({1, 1, 8}, at::kCUDA);
+  EXPECT_FALSE(cuda_ops::Runs({&x}));
+}
+
+}  // namespace
+}  // namespace tessera
