@@ -15,7 +15,11 @@ fi
 version="$(sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$torch/version.py")"
 case "$version" in 2.11.*) ;; *) echo "torch $version found, 2.11 is needed: $torch" >&2; exit 1 ;; esac
 
-export LD_LIBRARY_PATH="$here/lib:$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+libraries="$here/lib:$torch/lib"
+for cuda in "$torch/../nvidia/cu13/lib" "${CUDA_HOME:-/usr/local/cuda}/lib64"; do  # libcudart, which torch loads too
+  if [ -d "$cuda" ]; then libraries+=":$cuda"; fi
+done
+export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export TESSERA_REFERENCE_DIR="$here/tests/reference"
 if [ $# -gt 0 ]; then
   program="$1"
@@ -33,6 +37,7 @@ for program in bin/*_test; do
     passed="$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$name.log")"
     skipped="$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$name.log")"
     echo "$name: ${passed:-0} passed, ${skipped:-0} skipped"
+    sed -n 's/^\[  SKIPPED \] \([A-Za-z].*\)/  skipped: \1/p' "$name.log" | sort -u
   else
     echo "$name: failed with status $status; the end of $name.log:"
     tail -n 20 "$name.log"
