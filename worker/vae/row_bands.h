@@ -14,21 +14,17 @@ using RowBands = std::vector<at::Tensor>;
 // Cuts bands of more than max_bytes into smaller ones (views), down to a single row.
 RowBands SplitRows(const RowBands& bands, int64_t max_bytes);
 
-// Calls visit(i, rows) for one band after the other: rows [1, C, rows + 2, W] is a copy of band i
-// with its neighbours' rows above and below. At the top and the bottom of the picture, where there
-// is none, the band's own row is repeated. visit may overwrite or drop band i.
+// A band between the row above it and the row below it.
+using BandWithHalo = std::vector<at::Tensor>;
+
+// Calls visit(i, rows) for one band after the other: band i and its neighbours' rows. At the top
+// and the bottom of the picture, where there is none, the band's own row is repeated. visit may
+// replace or drop band i; if it overwrites the elements, only after its last use of `rows`.
 void ForEachBandWithHalo(const RowBands& bands,
-                         const std::function<void(size_t i, at::Tensor rows)>& visit);
+                         const std::function<void(size_t i, const BandWithHalo& rows)>& visit);
 
-// Zeroes the halo rows of band i that lie outside the picture: the padding of a convolution.
+// Zeroes the halo rows of band i that lie outside the picture: the padding of a convolution. `rows`
+// has them as its first and its last row.
 void ClearOutside(const RowBands& bands, size_t i, at::Tensor& rows);
-
-// Mean and variance (biased) of each group of channels over the whole activation, repeated for each
-// channel of the group: float32 [C]. Gathered row by row and joined in float64, so that they do not
-// depend on where the bands are cut.
-struct GroupStatistics {
-  at::Tensor mean, variance;
-};
-GroupStatistics MeasureGroups(const RowBands& bands, int64_t groups);
 
 }  // namespace tessera

@@ -9,8 +9,6 @@
 namespace tessera {
 namespace {
 
-constexpr double kEps = 1e-6;
-
 // A 3x3 convolution of rows that bring their own padding above and below.
 at::Tensor ConvolveRows(const Conv& conv, const at::Tensor& rows) {
   return at::conv2d(rows, conv.weight, conv.bias, /*stride=*/1, /*padding=*/at::IntArrayRef{0, 1});
@@ -20,11 +18,10 @@ at::Tensor ConvolveRows(const Conv& conv, const at::Tensor& rows) {
 template <typename Sink>
 void ForEachNormSiluConv(const GroupNorm& norm, const Conv& conv, const RowBands& x, Sink&& sink) {
   const GroupStatistics statistics = MeasureGroups(x, norm.groups);
-  ForEachBandWithHalo(x, [&](size_t i, at::Tensor rows) {
-    rows = norm(rows, statistics);
-    at::silu_(rows);
-    ClearOutside(x, i, rows);
-    sink(i, ConvolveRows(conv, rows));
+  ForEachBandWithHalo(x, [&](size_t i, const BandWithHalo& rows) {
+    at::Tensor activated = NormSilu(norm, statistics, rows);
+    ClearOutside(x, i, activated);
+    sink(i, ConvolveRows(conv, activated));
   });
 }
 
@@ -39,21 +36,6 @@ Conv Conv::Load(WeightReader& reader, const std::string& name, int64_t in, int64
 at::Tensor Conv::operator()(const at::Tensor& x) const {
   return at::conv2d(x, weight, bias, /*stride=*/1,
                     /*padding=*/at::IntArrayRef{weight.size(-1) / 2});
-}
-
-GroupNorm GroupNorm::Load(WeightReader& reader, const std::string& name, int64_t channels,
-                          int64_t groups) {
-  const auto take = [&](const char* part) {
-    const at::Tensor tensor = reader.Take(name + part, {channels});
-    return tensor.defined() ? tensor.to(at::kFloat) : tensor;
-  };
-  return {groups, take(".weight"), take(".bias")};
-}
-
-at::Tensor GroupNorm::operator()(const at::Tensor& x, const GroupStatistics& statistics) const {
-  // With the statistics known, this is a batch norm at inference.
-  return at::batch_norm(x, weight, bias, statistics.mean, statistics.variance,
-                        /*training=*/false, /*momentum=*/0.0, kEps, /*cudnn_enabled=*/false);
 }
 
 ResnetBlock ResnetBlock::Load(WeightReader& reader, const std::string& name, int64_t in,
@@ -108,12 +90,13 @@ void ApplyResnet(const ResnetBlock& block, RowBands& bands) {
 }
 
 void ApplyUpsample(const Conv& conv, RowBands& bands) {
-  ForEachBandWithHalo(bands, [&](size_t i, const at::Tensor& rows) {
-    const at::Tensor doubled =
-        at::upsample_nearest2d(rows, std::vector<int64_t>{2 * rows.size(2), 2 * rows.size(3)});
-    at::Tensor needed = doubled.narrow(2, 1, doubled.size(2) - 2);
-    ClearOutside(bands, i, needed);
-    bands[i] = ConvolveRows(conv, needed);
+  ForEachBandWithHalo(bands, [&](size_t i, const BandWithHalo& parts) {
+    const at::Tensor rows = at::cat(parts, 2);
+    const int64_t height = 2 * rows.size(2), width = 2 * rows.size(3);
+    at::Tensor doubled = at::upsample_nearest2d(rows, at::IntArrayRef{height, width});
+    doubled = doubled.narrow(2, 1, height - 2);  // of each halo row, one is needed
+    ClearOutside(bands, i, doubled);
+    bands[i] = ConvolveRows(conv, doubled);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "worker/tensor_io/weight_reader.h"
+#include "worker/vae/group_norm.h"
 #include "worker/vae/row_bands.h"
 
 namespace tessera {
@@ -24,18 +25,6 @@ struct Conv {
                    int64_t kernel);
 
   at::Tensor operator()(const at::Tensor& x) const;  // zeroes around x; height and width stay
-};
-
-struct GroupNorm {
-  int64_t groups = 1;
-  at::Tensor weight;  // float32 [channels], whatever the compute type
-  at::Tensor bias;    // float32 [channels]
-
-  static GroupNorm Load(WeightReader& reader, const std::string& name, int64_t channels,
-                        int64_t groups);
-
-  // x may be a part of what was measured.
-  at::Tensor operator()(const at::Tensor& x, const GroupStatistics& statistics) const;
 };
 
 // x + conv2(silu(norm2(conv1(silu(norm1(x)))))), with a 1x1 convolution on x where the channels
