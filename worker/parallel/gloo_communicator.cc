@@ -1,7 +1,7 @@
 #include "worker/parallel/gloo_communicator.h"
 
-#include <algorithm>
 #include <csignal>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -37,6 +37,10 @@ void IgnoreSigpipe() {
 
 absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const GlooOptions& options,
                                                                          GroupStore* hosted) {
+  if (options.rank < 0 || options.rank >= options.size) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("rank %d in a group of %d", options.rank, options.size));
+  }
   IgnoreSigpipe();
   const double limit_s = options.join_timeout_s;
   const Deadline roll_call = DeadlineIn(kRollCallBy * limit_s);
@@ -108,6 +112,7 @@ absl::StatusOr<std::vector<int64_t>> GlooCommunicator::Vote(int64_t mine) {
   std::vector<int64_t> votes(size_);
   votes[rank_] = mine;
   std::vector<std::vector<at::Tensor>> pieces;
+  pieces.reserve(votes.size());
   for (int64_t& vote : votes) pieces.push_back({at::from_blob(&vote, {1}, at::kLong)});
   TESSERA_RETURN_IF_ERROR(Exchange(pieces));
   return votes;

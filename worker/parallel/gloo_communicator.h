@@ -21,8 +21,8 @@ struct GlooOptions {
   int size = 1;
   std::string store_host;  // where rank 0's store listens
   int store_port = 0;
-  std::string interface_address =
-      "127.0.0.1";  // this rank's own address, to which its sockets bind
+  // This rank's own address, to which its sockets bind.
+  std::string interface_address = "127.0.0.1";
   double join_timeout_s = 30;
   double collective_timeout_s = 30;
   double farewell_s = 0.5;  // how long a failing rank waits to hear from the one that it misses
@@ -47,8 +47,8 @@ struct GlooOptions {
 class GlooCommunicator : public Communicator {
  public:
   // Ends on every rank within options.join_timeout_s, with OK on all or with a status that names
-  // the ranks that did not come. `hosted` is rank 0's own store, null elsewhere; it is needed until
-  // all ranks have joined.
+  // the ranks that did not come. INVALID_ARGUMENT for a rank outside the group. `hosted` is rank
+  // 0's own store, null elsewhere; it is needed until all ranks have joined.
   static absl::StatusOr<std::unique_ptr<GlooCommunicator>> Join(const GlooOptions& options,
                                                                 GroupStore* hosted);
   ~GlooCommunicator() override;
@@ -90,9 +90,8 @@ class GlooCommunicator : public Communicator {
   // Guards what follows against Abort. The owner posts transfers under it, and waits for them
   // without: it alone changes in_flight_.
   std::mutex mutex_;
-  bool over_ = false;  // the membership; status_ says why once the owner's failing call, or Abort,
-                       // is through
-  absl::Status status_;
+  bool over_ = false;    // nothing is posted any more
+  absl::Status status_;  // why; set by the time that Abort, or the owner's failing call, returns
   std::unique_ptr<GlooMesh> collectives_;
   std::unique_ptr<LastWords> last_words_;
   std::vector<GlooTransfer> in_flight_;

@@ -111,6 +111,7 @@ absl::StatusOr<std::vector<std::string>> GroupStore::Gather(const std::string& r
                                                             int size, const std::string& text,
                                                             Deadline deadline) try {
   std::vector<std::string> keys;
+  keys.reserve(size);
   for (int each = 0; each < size; ++each) keys.push_back(absl::StrCat(round, "/", each));
   store().set(keys[rank], text);
   try {
@@ -125,6 +126,7 @@ absl::StatusOr<std::vector<std::string>> GroupStore::Gather(const std::string& r
     }
   }
   std::vector<std::string> texts;
+  texts.reserve(size);
   for (const std::string& key : keys) texts.push_back(store().get_to_str(key));
   return texts;
 } catch (const std::exception& error) {

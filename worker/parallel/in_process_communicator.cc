@@ -50,6 +50,7 @@ std::vector<std::unique_ptr<InProcessCommunicator>> InProcessCommunicator::MakeG
     int size, double timeout_s) {
   const auto hub = std::make_shared<InProcessHub>(size);
   std::vector<std::unique_ptr<InProcessCommunicator>> group;
+  group.reserve(size);
   for (int rank = 0; rank < size; ++rank) {
     group.emplace_back(new InProcessCommunicator(hub, rank, timeout_s));
   }

@@ -41,6 +41,7 @@ std::vector<at::Tensor> Piece(int rank, int size, int step, int64_t bytes) {
 absl::Status RunStep(Communicator& communicator, int step, int64_t bytes) {
   const int size = communicator.size();
   std::vector<std::vector<at::Tensor>> pieces;
+  pieces.reserve(size);
   for (int rank = 0; rank < size; ++rank) {
     pieces.push_back(Piece(rank, size, rank == communicator.rank() ? step : -1, bytes));
   }

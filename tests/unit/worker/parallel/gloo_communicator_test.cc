@@ -72,6 +72,13 @@ TEST(GlooCommunicatorTest, JoiningEndsWhenTheStoreNeverAnswers) {
   EXPECT_THAT(std::string(joined.status().message()), StartsWith("rank 0 was lost: "));
 }
 
+TEST(GlooCommunicatorTest, ARankOutsideItsGroupCannotJoin) {
+  for (const int rank : {-1, 3}) {
+    EXPECT_EQ(GlooCommunicator::Join(Options(rank, 3, /*port=*/1, kLongS), nullptr).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST(GlooCommunicatorTest, AnAddressOfAnotherHostCannotBeBound) {
   const auto store = GroupStore::Host("192.0.2.1");
   EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);
