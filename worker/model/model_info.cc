@@ -35,7 +35,7 @@ constexpr std::array<Part, 7> kParts = {{{"scheduler", "FlowMatchEulerDiscreteSc
                                          {"transformer", "FluxTransformer2DModel"},
                                          {"vae", "AutoencoderKL"}}};
 
-// The string at a key, or in an array at a place; null when there is none.
+// The string at a key; null when there is none.
 const std::string* StringAt(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
   return found == object.end() ? nullptr : found->get_ptr<const std::string*>();
