@@ -1,0 +1,116 @@
+#include "client/client_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+
+namespace tessera {
+namespace {
+
+absl::StatusOr<ClientFlags> Parse(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv = {"tessera"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  return ParseClientFlags(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(ClientFlagsTest, APromptIsEnough) {
+  for (const auto& arguments :
+       {std::vector<std::string>{"generate", "--prompt", "a fox"}, {"generate", "a fox"}}) {
+    const ClientFlags flags = Parse(arguments).value();
+    EXPECT_EQ(flags.command, ClientCommand::kGenerate);
+    EXPECT_EQ(flags.request.ShortDebugString(), "prompt: \"a fox\"");
+    EXPECT_EQ(flags.output, "tessera.png");
+    EXPECT_FALSE(flags.picture.has_value());
+    EXPECT_FALSE(flags.connection.tls.has_value());
+    EXPECT_EQ(flags.connection.deadline_s, 0);
+  }
+}
+
+TEST(ClientFlagsTest, AnEmptyPromptIsAPrompt) {
+  EXPECT_EQ(Parse({"generate", "--prompt", ""}).value().request.prompt(), "");
+}
+
+TEST(ClientFlagsTest, EveryFlagReachesTheRequest) {
+  const ClientFlags flags = Parse({"generate",
+                                   "--prompt",
+                                   "a",
+                                   "--prompt-2",
+                                   "b",
+                                   "--negative-prompt",
+                                   "c",
+                                   "--negative-prompt-2",
+                                   "d",
+                                   "--true-cfg",
+                                   "2.5",
+                                   "--width",
+                                   "64",
+                                   "--height",
+                                   "96",
+                                   "--steps",
+                                   "0",
+                                   "--guidance",
+                                   "0",
+                                   "--seed",
+                                   "18446744073709551615",
+                                   "--images",
+                                   "2",
+                                   "--max-text-tokens",
+                                   "77",
+                                   "--sync-steps",
+                                   "3",
+                                   "--refresh-every",
+                                   "0",
+                                   "--text-mode",
+                                   "replicated",
+                                   "--output",
+                                   "y.png",
+                                   "--picture",
+                                   "kitty",
+                                   "--deadline",
+                                   "1.5"})
+                                .value();
+  const v1::GenerateImageRequest& request = flags.request;
+  EXPECT_EQ(request.prompt_2(), "b");
+  EXPECT_EQ(request.negative_prompt(), "c");
+  EXPECT_EQ(request.negative_prompt_2(), "d");
+  EXPECT_EQ(request.true_cfg_scale(), 2.5);
+  EXPECT_EQ(request.width(), 64);
+  EXPECT_EQ(request.height(), 96);
+  EXPECT_TRUE(request.has_num_inference_steps());  // 0 is given, and the server's to refuse
+  EXPECT_EQ(request.num_inference_steps(), 0);
+  EXPECT_TRUE(request.has_guidance_scale());
+  EXPECT_EQ(request.seed(), 18446744073709551615u);
+  EXPECT_EQ(request.num_images(), 2);
+  EXPECT_EQ(request.max_sequence_length(), 77);
+  EXPECT_EQ(request.sync_steps(), 3);
+  EXPECT_TRUE(request.has_refresh_every());
+  EXPECT_EQ(request.text_mode(), v1::TEXT_MODE_REPLICATED);
+  EXPECT_EQ(flags.output, "y.png");
+  EXPECT_EQ(flags.picture, PictureStyle::kKitty);
+  EXPECT_EQ(flags.connection.deadline_s, 1.5);
+}
+
+TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
+  EXPECT_EQ(Parse({"info", "--server", "there:1"}).value().command, ClientCommand::kInfo);
+  const ClientFlags flags = Parse({"health", "--server", "there:1"}).value();
+  EXPECT_EQ(flags.command, ClientCommand::kHealth);
+  EXPECT_EQ(flags.connection.server, "there:1");
+}
+
+TEST(ClientFlagsTest, ReadsTlsFiles) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/ca-", getpid(), ".pem");
+  std::ofstream(path) << "certificates";
+  EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates,
+            "certificates");
+  EXPECT_EQ(Parse({"info", "--tls"}).value().connection.tls->root_certificates, "");
+  std::filesystem::remove(path);
+  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), testing::HasSubstr(path));
+}
+
+}  // namespace
+}  // namespace tessera
