@@ -57,8 +57,8 @@ void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
   const int64_t inner = x.size(2);
   GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention));
   const Modulation m = ModulationOf(vectors, 1, inner);
-  at::Tensor hidden = mlp_in(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, 4 * inner]
-  GeluTanh(hidden, hidden);
+  const at::Tensor hidden =
+      mlp_in.Gelu(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, 4 * inner]
   GatedAdd(x, m.gate, mlp_out(hidden));
 }
 

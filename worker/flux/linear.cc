@@ -1,6 +1,6 @@
 #include "worker/flux/linear.h"
 
-#include <ATen/ATen.h>
+#include "worker/kernels/linear_ops.h"
 
 namespace tessera {
 
@@ -8,10 +8,12 @@ Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, i
   return {reader.Take(name + ".weight", {out, in}), reader.Take(name + ".bias", {out})};
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::operator()(const at::Tensor& x) const { return LinearOp(x, weight, bias); }
 
-void Linear::Into(const at::Tensor& x, at::Tensor out) const {
-  at::addmm_out(out, bias, x, weight.t());
+at::Tensor Linear::Gelu(const at::Tensor& x) const { return LinearGelu(x, weight, bias); }
+
+void Linear::GeluInto(const at::Tensor& x, at::Tensor& out) const {
+  LinearGeluInto(x, weight, bias, out);
 }
 
 }  // namespace tessera

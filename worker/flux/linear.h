@@ -16,8 +16,10 @@ struct Linear {
   static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out);
 
   at::Tensor operator()(const at::Tensor& x) const;  // [..., in] -> [..., out]
-  // Writes into `out` [rows, out], whose rows may be apart. x [rows, in].
-  void Into(const at::Tensor& x, at::Tensor out) const;
+  // gelu_tanh of that.
+  at::Tensor Gelu(const at::Tensor& x) const;
+  // The same into `out` [rows, out], whose rows may be apart. x [rows, in].
+  void GeluInto(const at::Tensor& x, at::Tensor& out) const;
 };
 
 }  // namespace tessera

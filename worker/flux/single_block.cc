@@ -52,8 +52,7 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
   // Attention output and MLP side by side, as the projection reads them.
   const at::Tensor both = at::empty({batch * count, 5 * inner}, rows.options());
   at::Tensor hidden = both.narrow(1, inner, 4 * inner);
-  mlp.Into(y.flatten(0, 1), hidden);
-  GeluTanh(hidden, hidden);
+  mlp.GeluInto(y.flatten(0, 1), hidden);
   both.narrow(1, 0, inner).copy_(attention.Attend(layer, q).flatten(0, 1));
   GatedAdd(rows, m.gate, out(both).view({batch, count, inner}));
 }

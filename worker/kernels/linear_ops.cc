@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "worker/kernels/fused_ops.h"
+
 namespace tessera {
 namespace {
 
@@ -42,6 +44,12 @@ at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::T
   return OneDnnLinear(x, weight, bias, "gelu", "tanh");
 }
 
+void LinearGeluInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    at::Tensor& out) {
+  if (!FitsOneDnn(x, weight)) return reference::LinearGeluInto(x, weight, bias, out);
+  out.copy_(OneDnnLinear(x, weight, bias, "gelu", "tanh"));
+}
+
 namespace reference {
 
 at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
@@ -50,7 +58,14 @@ at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 
 at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   at::Tensor y = at::linear(x, weight, bias);
-  return at::gelu_(y, "tanh");
+  GeluTanh(y, y);
+  return y;
+}
+
+void LinearGeluInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    at::Tensor& out) {
+  at::addmm_out(out, bias, x, weight.t());
+  GeluTanh(out, out);
 }
 
 }  // namespace reference

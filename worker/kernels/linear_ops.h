@@ -13,9 +13,16 @@ at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 // gelu_tanh(x W^T + b).
 at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
+// The same into `out` [rows, out], whose rows may be apart, as in a part of a wider buffer. x
+// [rows, in].
+void LinearGeluInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    at::Tensor& out);
+
 namespace reference {
 at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+void LinearGeluInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    at::Tensor& out);
 }  // namespace reference
 
 }  // namespace tessera
