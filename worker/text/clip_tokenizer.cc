@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_macros.h"
 #include "worker/text/bpe_files.h"
-#include "worker/text/control_tokens.h"
+#include "worker/text/tokenizer_config.h"
 #include "worker/text/unicode.h"
 
 namespace tessera {
@@ -79,7 +79,8 @@ void ForEachWord(std::string_view text, OnWord on_word) {
 }  // namespace
 
 absl::StatusOr<ClipTokenizer> ClipTokenizer::Load(const std::string& folder) {
-  TESSERA_ASSIGN_OR_RETURN(ControlTokens control, ControlTokens::Read(folder));
+  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config, ReadTokenizerConfig(folder));
+  ControlTokens& control = config.control;
   control.SetDefault("bos_token", "<|startoftext|>");
   control.SetDefault("eos_token", "<|endoftext|>");
   control.SetDefault("pad_token", "<|endoftext|>");
@@ -101,7 +102,7 @@ absl::StatusOr<ClipTokenizer> ClipTokenizer::Load(const std::string& folder) {
   tokenizer.start_id_ = control.IdOf("bos_token");
   tokenizer.end_id_ = control.IdOf("eos_token");
   tokenizer.pad_id_ = control.IdOf("pad_token");
-  tokenizer.max_length_ = control.model_max_length().value_or(0);
+  tokenizer.max_length_ = config.model_max_length.value_or(0);
   return tokenizer;
 }
 

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_macros.h"
 #include "worker/text/charsmap.h"
-#include "worker/text/control_tokens.h"
+#include "worker/text/tokenizer_config.h"
 #include "worker/text/unicode.h"
 #include "worker/text/unigram_files.h"
 
@@ -21,8 +21,9 @@ constexpr std::string_view kSentinelPrefix = "<extra_id_";
 using PieceIds = std::unordered_map<std::string, int>;
 
 // extra_ids, else as many as the files list, else 100.
-int64_t SentinelCount(const ControlTokens& control) {
-  if (control.extra_ids()) return *control.extra_ids();
+int64_t SentinelCount(const TokenizerConfig& config) {
+  if (config.extra_ids) return *config.extra_ids;
+  const std::vector<AddedToken>& tokens = config.control.tokens();
   const auto listed = std::count_if(
       control.tokens().begin(), control.tokens().end(),
       [](const AddedToken& token) { return token.content.starts_with(kSentinelPrefix); });
@@ -43,7 +44,8 @@ void AddSentinels(int64_t count, ControlTokens& control, std::vector<UnigramPiec
 }  // namespace
 
 absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const std::string& folder) {
-  TESSERA_ASSIGN_OR_RETURN(ControlTokens control, ControlTokens::Read(folder));
+  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config, ReadTokenizerConfig(folder));
+  ControlTokens& control = config.control;
   control.SetDefault("eos_token", "</s>");
   control.SetDefault("pad_token", "<pad>");
   control.SetDefault("unk_token", "<unk>");
@@ -52,7 +54,7 @@ absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const std::string& folder) {
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids[model.pieces[id].text] = static_cast<int>(id);
   }
-  AddSentinels(SentinelCount(control), control, model.pieces, ids);
+  AddSentinels(SentinelCount(config), control, model.pieces, ids);
   const auto lookup = [&ids](const std::string& token) -> std::optional<int> {
     const auto it = ids.find(token);
     if (it == ids.end()) return std::nullopt;

@@ -1,4 +1,4 @@
-#include "worker/text/control_tokens.h"
+#include "worker/text/tokenizer_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,17 +14,17 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class ControlTokensTest : public ::testing::Test {
+class TokenizerConfigTest : public ::testing::Test {
  protected:
-  ControlTokens Read() {
-    absl::StatusOr<ControlTokens> control = ControlTokens::Read(dir_.path());
-    EXPECT_TRUE(control.ok()) << control.status();
-    return *std::move(control);
+  TokenizerConfig Read() {
+    absl::StatusOr<TokenizerConfig> config = ReadTokenizerConfig(dir_.path());
+    EXPECT_TRUE(config.ok()) << config.status();
+    return *std::move(config);
   }
 
   std::string ErrorOf(const std::string& file, const std::string& text) {
     dir_.Write(file, text);
-    const absl::Status status = ControlTokens::Read(dir_.path()).status();
+    const absl::Status status = ReadTokenizerConfig(dir_.path()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr(file));
     return std::string(status.message());
@@ -39,21 +39,22 @@ class ControlTokensTest : public ::testing::Test {
   testing::TempDir dir_;
 };
 
-TEST_F(ControlTokensTest, EveryFileMayBeMissing) {
-  const ControlTokens control = Read();
-  EXPECT_THAT(control.tokens(), IsEmpty());
-  EXPECT_FALSE(control.extra_ids().has_value());
-  EXPECT_FALSE(control.model_max_length().has_value());
+TEST_F(TokenizerConfigTest, EveryFileMayBeMissing) {
+  const TokenizerConfig config = Read();
+  EXPECT_THAT(config.control.tokens(), IsEmpty());
+  EXPECT_FALSE(config.extra_ids.has_value());
+  EXPECT_FALSE(config.model_max_length.has_value());
 }
 
-TEST_F(ControlTokensTest, TheDecoderGivesIdsAndFlagsAndOutranksTheMap) {
+TEST_F(TokenizerConfigTest, TheDecoderGivesIdsAndFlagsAndOutranksTheMap) {
   dir_.Write("tokenizer_config.json", R"({
       "added_tokens_decoder": {
         "12": {"content": "<b>", "lstrip": true},
         "9": {"content": "<a>", "normalized": true, "rstrip": true}},
       "eos_token": "<a>", "pad_token": "<p>", "model_max_length": 77, "extra_ids": 3})");
   dir_.Write("special_tokens_map.json", R"({"eos_token": "<b>", "mask_token": "<m>"})");
-  ControlTokens control = Read();
+  TokenizerConfig config = Read();
+  ControlTokens& control = config.control;
   EXPECT_THAT(
       control.tokens(),
       ElementsAre(AllOf(Field(&AddedToken::content, "<a>"), Field(&AddedToken::id, 9),
@@ -62,21 +63,22 @@ TEST_F(ControlTokensTest, TheDecoderGivesIdsAndFlagsAndOutranksTheMap) {
                   AllOf(Field(&AddedToken::content, "<b>"), Field(&AddedToken::id, 12),
                         Field(&AddedToken::lstrip, true)),
                   Field(&AddedToken::content, "<p>")));
-  EXPECT_EQ(control.model_max_length(), 77);
-  EXPECT_EQ(control.extra_ids(), 3);
+  EXPECT_EQ(config.model_max_length, 77);
+  EXPECT_EQ(config.extra_ids, 3);
   control.AssignIds([](const std::string&) { return std::nullopt; }, 5);
   EXPECT_EQ(control.IdOf("eos_token"), 9);
   EXPECT_EQ(control.IdOf("pad_token"), 13);  // behind the largest
 }
 
-TEST_F(ControlTokensTest, WithoutADecoderTheMapOutranksTheConfig) {
+TEST_F(TokenizerConfigTest, WithoutADecoderTheMapOutranksTheConfig) {
   dir_.Write("tokenizer_config.json", R"({"bos_token": "<x>", "eos_token": "<e>"})");
   dir_.Write("special_tokens_map.json",
              R"({"bos_token": {"content": "<s>", "normalized": true},
                  "additional_special_tokens": ["<t0>", {"content": "<t1>"}]})");
   dir_.Write("tokenizer.json",
              R"({"added_tokens": [{"content": "<e>", "id": 4, "rstrip": true}]})");
-  ControlTokens control = Read();
+  TokenizerConfig config = Read();
+  ControlTokens& control = config.control;
   EXPECT_THAT(Contents(control), ElementsAre("<e>", "<s>", "<t0>", "<t1>"));
   EXPECT_TRUE(control.tokens()[0].rstrip);
   EXPECT_TRUE(control.tokens()[1].normalized);
@@ -92,9 +94,10 @@ TEST_F(ControlTokensTest, WithoutADecoderTheMapOutranksTheConfig) {
   EXPECT_EQ(control.tokens()[3].id, 2);
 }
 
-TEST_F(ControlTokensTest, DefaultsFillOnlyWhatIsNotNamed) {
+TEST_F(TokenizerConfigTest, DefaultsFillOnlyWhatIsNotNamed) {
   dir_.Write("tokenizer_config.json", R"({"eos_token": "<e>", "pad_token": null})");
-  ControlTokens control = Read();
+  TokenizerConfig config = Read();
+  ControlTokens& control = config.control;
   control.SetDefault("eos_token", "<other>");
   control.SetDefault("pad_token", "<e>");
   control.AssignIds([](const std::string&) { return std::nullopt; }, 0);
@@ -102,12 +105,12 @@ TEST_F(ControlTokensTest, DefaultsFillOnlyWhatIsNotNamed) {
   EXPECT_EQ(control.IdOf("pad_token"), control.IdOf("eos_token"));
 }
 
-TEST_F(ControlTokensTest, NoLimitIsNoLength) {
+TEST_F(TokenizerConfigTest, NoLimitIsNoLength) {
   dir_.Write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
-  EXPECT_FALSE(Read().model_max_length().has_value());
+  EXPECT_FALSE(Read().model_max_length.has_value());
 }
 
-TEST_F(ControlTokensTest, MalformedFieldsAreNamed) {
+TEST_F(TokenizerConfigTest, MalformedFieldsAreNamed) {
   const std::string config = "tokenizer_config.json";
   EXPECT_THAT(ErrorOf(config, "{"), HasSubstr("JSON"));
   EXPECT_THAT(ErrorOf(config, "[1]"), HasSubstr("object"));
