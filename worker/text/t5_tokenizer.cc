@@ -24,9 +24,9 @@ using PieceIds = std::unordered_map<std::string, int>;
 int64_t SentinelCount(const TokenizerConfig& config) {
   if (config.extra_ids) return *config.extra_ids;
   const std::vector<AddedToken>& tokens = config.control.tokens();
-  const auto listed = std::count_if(
-      control.tokens().begin(), control.tokens().end(),
-      [](const AddedToken& token) { return token.content.starts_with(kSentinelPrefix); });
+  const auto listed = std::count_if(tokens.begin(), tokens.end(), [](const AddedToken& token) {
+    return token.content.starts_with(kSentinelPrefix);
+  });
   return listed > 0 ? listed : kDefaultSentinels;
 }
 

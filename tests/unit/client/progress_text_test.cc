@@ -43,7 +43,7 @@ TEST(ProgressTextTest, TheBarShrinksWithTheTerminal) {
 }
 
 TEST(ProgressTextTest, SurvivesANonsensicalStep) {
-  EXPECT_EQ(Text("step_done { step: 5 steps: 0 }", 40).substr(0, 2), "[.");
+  EXPECT_EQ(Text("step_done { step: 5 steps: 0 }", 40).substr(0, 2), "[#");
   EXPECT_EQ(Text("step_done { step: -5 steps: 3 }", 40).substr(0, 2), "[.");
   EXPECT_EQ(Text("step_done { step: 2147483647 steps: 1 }", 40).substr(0, 2), "[#");
 }
