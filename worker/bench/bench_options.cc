@@ -44,6 +44,9 @@ BenchOptions ParseBenchOptions(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--device", options.device, "cpu, cuda or cuda:K")->capture_default_str();
   app.add_option("--dtype", options.dtype, "float32, bfloat16 or float16");
+  app.add_option("--kernels", options.kernels, "On CUDA: aten (default) or fused, our own")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, CudaKernels>{
+          {"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}}));
   app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();
   app.add_option("--ranks", options.ranks, "Numbers of in-process ranks, such as 1,2")
       ->delimiter(',')

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "worker/flux/flux_config.h"
+#include "worker/kernels/kernel_choice.h"
 #include "worker/pipeline/image_request.h"
 
 namespace tessera {
@@ -14,6 +15,7 @@ struct BenchOptions {
   FluxConfig config;
   std::string device = "cpu";
   std::string dtype;
+  CudaKernels kernels = CudaKernels::kAten;
   int threads = 1;               // of each rank
   std::vector<int> ranks = {1};  // measured in turn, interleaved; ratios are over the first
   int rounds = 5;                // counted, after one to warm up

@@ -27,6 +27,10 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
+  if (options.kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
+    return absl::InvalidArgumentError("--kernels: this build has no CUDA kernels, expected aten");
+  }
+  SetCudaKernels(options.kernels);
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
   if (!options.model_dir.empty()) {
     TESSERA_ASSIGN_OR_RETURN(subject->pipeline_, FluxPipeline::Load({.model_dir = options.model_dir,
@@ -81,6 +85,7 @@ absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
   ImageResult result;
   auto begin = std::chrono::steady_clock::now();
   const DenoiseJob job = MakeJob(result);
+  Synchronize(job.latents.device());
   run.times.text_encode_s = SecondsSince(begin);
 
   denoiser(ranks - 1);

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <vector>
 
+#include "worker/pipeline/compute_device.h"
+
 namespace tessera {
 
 double MeasureGemmsMs(std::span<const GemmShape> gemms, const at::TensorOptions& options) {
@@ -21,10 +23,12 @@ double MeasureGemmsMs(std::span<const GemmShape> gemms, const at::TensorOptions&
       weights.push_back(at::randn({gemm.out, gemm.in}, options));
     }
     at::Tensor y = at::linear(x, weights[0], bias);
+    Synchronize(y.device());
     std::vector<double> ms;
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
       const auto begin = std::chrono::steady_clock::now();
       for (const at::Tensor& weight : weights) y = at::linear(x, weight, bias);
+      Synchronize(y.device());
       const std::chrono::duration<double, std::milli> spent =
           std::chrono::steady_clock::now() - begin;
       ms.push_back(spent.count() / static_cast<double>(weights.size()));

@@ -1,6 +1,7 @@
 #include "worker/pipeline/compute_device.h"
 
 #include <ATen/Version.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <sched.h>
 
 #include <limits>
@@ -65,6 +66,12 @@ absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
     return absl::InvalidArgumentError(absl::StrCat("threads: expected 0 or more, found ", threads));
   result.threads = threads == 0 ? CoresOfThisProcess() : threads;
   return result;
+}
+
+void Synchronize(at::Device device) {
+  if (!device.is_cpu()) {
+    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  }
 }
 
 std::string DeviceKind(const std::string& device) {

@@ -24,6 +24,10 @@ struct ComputeDevice {
 absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
                                                    const std::string& dtype, int threads);
 
+// Waits until the device has done what it was given; on the CPU nothing is ever left to do. For
+// clocks.
+void Synchronize(at::Device device);
+
 // What a rank computes on, as far as the bits of its results depend on it: "cpu" with its vector
 // instructions, or the name of the GPU. For a device string that ResolveComputeDevice has accepted.
 std::string DeviceKind(const std::string& device);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_exception.h"
 #include "worker/parallel/rotating_attention.h"
+#include "worker/pipeline/step_pacer.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/sampling/true_cfg.h"
 
@@ -74,6 +75,7 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
   at::Tensor velocity = at::empty({job.latents.size(0), layout.image_tokens, config.out_channels},
                                   job.latents.options());
 
+  StepPacer pacer(job.latents.device());
   std::vector<int> chunk_of_rank(communicator.size());
   for (step = 0; step < steps; ++step) {
     const auto begin = std::chrono::steady_clock::now();
@@ -99,11 +101,13 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
       throw StatusException(absl::InternalError("the latents are not finite"));
     }
     if (observer) observer(step, job.latents, velocity);
+    pacer.EndStep();
     step_ms.push_back(
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
             .count());
     if (hooks.on_step) ThrowIfError(hooks.on_step(step, steps));
   }
+  pacer.Finish();
 }
 
 void Denoiser::Free() {

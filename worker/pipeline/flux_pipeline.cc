@@ -211,6 +211,7 @@ void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communic
   stage = "text encode";
   Clock::time_point begin = Clock::now();
   DenoiseJob job = Prepare(request, result);
+  Synchronize(device_);
   result.times.text_encode_s = SecondsSince(begin);
 
   stage = "denoise";
