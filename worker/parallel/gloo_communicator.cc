@@ -59,11 +59,16 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
 
   std::unique_ptr<GlooCommunicator> communicator(new GlooCommunicator(options));
   const absl::Status mine = communicator->Connect(store, options);
-  TESSERA_ASSIGN_OR_RETURN(const std::vector<std::string> errors,
-                           gather("connecting", std::string(mine.message()), confirmed));
+  const GroupStore::Round round = gather("connecting", std::string(mine.message()), confirmed);
+  client.reset();  // before its time is over, which cuts this process's connections to the store
+  if (!round.missing.empty()) {
+    // Others may have joined, and will miss this rank.
+    communicator->SayLost(round.missing.front(), round.how);
+    return round.status();
+  }
   std::vector<RankFailure> failures;
   for (int rank = 0; rank < options.size; ++rank) {
-    if (!errors[rank].empty()) failures.push_back({rank, errors[rank]});
+    if (!round.texts[rank].empty()) failures.push_back({rank, round.texts[rank]});
   }
   if (!failures.empty()) return RanksFailedError(failures);
   return communicator;
@@ -192,13 +197,18 @@ absl::Status GlooCommunicator::Fail(int suspect, const std::string& how) {
     in_flight_.clear();
     if (over_) return status_;
     over_ = true;
-    last_words_->Say({Farewell::Kind::kLost, suspect, how}, DeadlineIn(farewell_s_));
+    SayLost(suspect, how);
     collectives_.reset();
   }
   const absl::Status found = FindCulprit(suspect, how);
   const std::lock_guard lock(mutex_);
   CloseLocked();
   return status_ = found;
+}
+
+void GlooCommunicator::SayLost(int suspect, const std::string& how) {
+  if (last_words_ == nullptr) return;
+  last_words_->Say({Farewell::Kind::kLost, suspect, how}, DeadlineIn(farewell_s_));
 }
 
 absl::Status GlooCommunicator::FindCulprit(int suspect, std::string how) {

@@ -77,6 +77,7 @@ class GlooCommunicator : public Communicator {
 
   // The end of the membership, noticed by a collective that misses `suspect`.
   absl::Status Fail(int suspect, const std::string& how);
+  void SayLost(int suspect, const std::string& how);
   absl::Status FindCulprit(int suspect, std::string how);
   void CloseLocked();
 

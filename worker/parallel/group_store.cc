@@ -28,9 +28,10 @@ namespace {
 // TCPStore begins anew when its connection fails within its time limit, and takes as long again.
 constexpr int kConnectTries = 4;
 
-absl::Status HostLost(const std::exception& error) {
-  const int host = 0;
-  return RanksLostError({&host, 1}, absl::StrCat("the group's store: ", ErrorText(error)));
+constexpr int kHost = 0;  // the rank
+
+std::string StoreLost(const std::exception& error) {
+  return absl::StrCat("the group's store: ", ErrorText(error));
 }
 
 // A listening socket on an ephemeral port of the address.
@@ -101,36 +102,37 @@ absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::strin
     result->cutter_ = std::move(cutter);
     return result;
   } catch (const std::exception& error) {
-    return HostLost(error);
+    return RanksLostError({&kHost, 1}, StoreLost(error));
   }
 }
 
 c10d::Store& GroupStore::store() const { return *handle_->store; }
 
-absl::StatusOr<std::vector<std::string>> GroupStore::Gather(const std::string& round, int rank,
-                                                            int size, const std::string& text,
-                                                            Deadline deadline) try {
+absl::Status GroupStore::Round::status() const {
+  return missing.empty() ? absl::OkStatus() : RanksLostError(missing, how);
+}
+
+GroupStore::Round GroupStore::Gather(const std::string& name, int rank, int size,
+                                     const std::string& text, Deadline deadline) try {
   std::vector<std::string> keys;
   keys.reserve(size);
-  for (int each = 0; each < size; ++each) keys.push_back(absl::StrCat(round, "/", each));
+  for (int each = 0; each < size; ++each) keys.push_back(absl::StrCat(name, "/", each));
   store().set(keys[rank], text);
+  Round round;
   try {
     store().wait(keys, TimeLeft(deadline));
   } catch (const std::exception&) {
-    std::vector<int> missing;
     for (int each = 0; each < size; ++each) {
-      if (!store().check({keys[each]})) missing.push_back(each);
+      if (!store().check({keys[each]})) round.missing.push_back(each);
     }
-    if (!missing.empty()) {
-      return RanksLostError(missing, absl::StrCat("missing in the ", round));
-    }
+    round.how = absl::StrCat("missing in the ", name);
+    if (!round.missing.empty()) return round;
   }
-  std::vector<std::string> texts;
-  texts.reserve(size);
-  for (const std::string& key : keys) texts.push_back(store().get_to_str(key));
-  return texts;
+  round.texts.reserve(size);
+  for (const std::string& key : keys) round.texts.push_back(store().get_to_str(key));
+  return round;
 } catch (const std::exception& error) {
-  return HostLost(error);
+  return Round{.texts = {}, .missing = {kHost}, .how = StoreLost(error)};
 }
 
 }  // namespace tessera

@@ -31,10 +31,19 @@ class GroupStore {
 
   int port() const { return port_; }
 
-  // Leaves `text` for this rank under `round` and waits for those of all ranks; returns them by
-  // rank. UNAVAILABLE names the ranks that are missing at the deadline.
-  absl::StatusOr<std::vector<std::string>> Gather(const std::string& round, int rank, int size,
-                                                  const std::string& text, Deadline deadline);
+  // What the ranks have left in a round.
+  struct Round {
+    std::vector<std::string> texts;  // by rank, if all came
+    std::vector<int> missing;        // else who did not; rank 0, if the store is out of reach
+    std::string how;                 // and how they were missed
+
+    // UNAVAILABLE names the missing ranks.
+    absl::Status status() const;
+  };
+  // Leaves `text` for this rank in the round of that name and waits until the deadline for those of
+  // all ranks.
+  Round Gather(const std::string& name, int rank, int size, const std::string& text,
+               Deadline deadline);
 
   // For c10d's process groups, which share its ownership.
   c10d::Store& store() const;
