@@ -16,7 +16,8 @@ namespace tessera {
 namespace {
 
 std::vector<ChildCommand> CommandsOf(const WorkerFlags& flags) {
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  std::error_code error;  // then the path is empty, and the supervisor refuses it
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error);
   std::vector<ChildCommand> commands;
   for (size_t i = 0; i < flags.devices.size(); ++i) {
     commands.push_back(

@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -13,12 +11,14 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "worker/base/file.h"
 #include "worker/base/status_macros.h"
 
 namespace tessera {
 namespace {
 
 constexpr int kMaxDevices = 64;
+constexpr size_t kMaxTokenBytes = 4096;
 
 template <typename T>
 CLI::Option* Add(CLI::App& app, const std::string& name, T& value, const std::string& help) {
@@ -48,12 +48,10 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
 
 absl::Status ReadToken(WorkerFlags& flags) {
   if (!flags.token.empty() || flags.token_file.empty()) return absl::OkStatus();
-  std::ifstream file(flags.token_file);
-  std::ostringstream content;
-  content << file.rdbuf();
-  flags.token = std::string(absl::StripAsciiWhitespace(content.str()));
+  TESSERA_ASSIGN_OR_RETURN(const std::string content, ReadFile(flags.token_file, kMaxTokenBytes));
+  flags.token = std::string(absl::StripAsciiWhitespace(content));
   if (!flags.token.empty()) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("--token-file ", flags.token_file, ": holds no token"));
+  return absl::InvalidArgumentError(absl::StrCat(flags.token_file, ": holds no token"));
 }
 
 std::string DefaultName() {

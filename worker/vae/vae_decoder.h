@@ -45,15 +45,16 @@ struct VaeDecoderWeights {
 //
 // Kept whole, at each level of h x w pixels, are at most its input or two of its outputs:
 //   max(channels_in, 2 * channels_out) * h * w elements;
-// all else is a few bands or has latent size. For FLUX the last level decides: 256 * height * width
-// elements, 1 GiB at 1024x1024 in float32, against 640 to 768 for a decoder that is not cut.
-// Pictures of a batch are decoded one after the other.
+// all else has latent size or is temporary, about ten bands' worth (part of it in float64). For
+// FLUX the last level decides: 256 * height * width elements, 1 GiB at 1024x1024 in float32, where
+// a decoder that is not cut holds at least 640. Pictures of a batch are decoded one after the
+// other.
 class VaeDecoder {
  public:
   // On the CPU bands also pay in time: small temporaries reuse their pages, large ones are given
   // back to the system and faulted in again.
   static constexpr int64_t kCpuBandBytes = int64_t{8} << 20;
-  static constexpr int64_t kDeviceBandBytes = int64_t{256} << 20;
+  static constexpr int64_t kDeviceBandBytes = int64_t{64} << 20;
 
   // Reads vae/ below model_dir. Errors: NOT_FOUND, INVALID_ARGUMENT listing every problem,
   // DATA_LOSS.

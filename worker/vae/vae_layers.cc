@@ -79,9 +79,7 @@ void ApplyResnet(const ResnetBlock& block, RowBands& bands) {
   RowBands hidden(bands.size());
   ForEachNormSiluConv(block.norm1, block.conv1, bands, [&](size_t i, at::Tensor out) {
     hidden[i] = std::move(out);
-    if (block.shortcut.has_value()) {
-      bands[i] = (*block.shortcut)(bands[i]);
-    }
+    if (block.shortcut.has_value()) bands[i] = (*block.shortcut)(bands[i]);
   });
   ForEachNormSiluConv(block.norm2, block.conv2, hidden, [&](size_t i, const at::Tensor& out) {
     bands[i].add_(out);
