@@ -6,6 +6,8 @@ namespace tessera {
 namespace {
 
 constexpr size_t kMaxShapes = 256;
+constexpr int kCertainRuns = 2;  // the first one may have had to warm up
+constexpr double kCertainForS = 600;
 constexpr double kNewShare = 0.5;         // of a new measurement in the running mean
 constexpr int kPixelsPerToken = 16 * 16;  // of FLUX: VAE scale 8, patches of 2 x 2
 // Rows at which attention, which grows as their square, takes as long as all that grows linearly:
@@ -39,38 +41,49 @@ CostModel::Key CostModel::KeyOf(const JobShape& shape) {
           shape.passes, shape.replicated_text, shape.sync_steps, shape.refresh_every};
 }
 
-void CostModel::Record(const JobShape& shape, const internal::v1::JobReport& report, double run_s) {
-  const Seconds taken = {
-      .text_encode_s = report.text_encode_s(),
-      .step_s = report.denoise_s() / shape.steps,
-      .finish_s = std::max(0.0, run_s - report.text_encode_s() - report.denoise_s())};
+void CostModel::Record(const JobShape& shape, const internal::v1::JobReport& report, double run_s,
+                       TimePoint now) {
+  const Stages taken = {
+      .text_encode = report.text_encode_s(),
+      .step = report.denoise_s() / shape.steps,
+      .finish = std::max(0.0, run_s - report.text_encode_s() - report.denoise_s())};
   if (measured_.size() >= kMaxShapes) measured_.clear();
-  auto [it, is_new] = measured_.try_emplace(KeyOf(shape), taken);
-  Seconds& mean = it->second;
+  auto [it, is_new] =
+      measured_.try_emplace(KeyOf(shape), Measured{.mean = taken, .fastest = taken, .latest = now});
+  Measured& known = it->second;
   if (!is_new) {
-    mean = {.text_encode_s = Mean(mean.text_encode_s, taken.text_encode_s),
-            .step_s = Mean(mean.step_s, taken.step_s),
-            .finish_s = Mean(mean.finish_s, taken.finish_s)};
+    known.mean = {.text_encode = Mean(known.mean.text_encode, taken.text_encode),
+                  .step = Mean(known.mean.step, taken.step),
+                  .finish = Mean(known.mean.finish, taken.finish)};
+    known.fastest = {.text_encode = std::min(known.fastest.text_encode, taken.text_encode),
+                     .step = std::min(known.fastest.step, taken.step),
+                     .finish = std::min(known.fastest.finish, taken.finish)};
   }
+  ++known.runs;
+  known.latest = now;
   latest_shape_ = shape;
-  latest_ = mean;
+  latest_ = known.mean;
 }
 
-std::optional<Prediction> CostModel::Predict(const JobShape& shape) const {
+std::optional<Prediction> CostModel::Predict(const JobShape& shape, TimePoint now) const {
   if (!latest_shape_.has_value()) return std::nullopt;
+  Stages stages = latest_;
+  std::optional<double> fastest_s;
   const auto it = measured_.find(KeyOf(shape));
-  const bool certain = it != measured_.end();
-  Seconds seconds = certain ? it->second : latest_;
-  if (!certain) {
-    seconds.step_s *= shape.WorkPerStep() / latest_shape_->WorkPerStep();
-    seconds.finish_s *= shape.Pixels() / latest_shape_->Pixels();
+  if (it != measured_.end()) {
+    const Measured& known = it->second;
+    stages = known.mean;
+    const bool recent = now - known.latest <= Seconds(kCertainForS);
+    if (known.runs >= kCertainRuns && recent) fastest_s = known.fastest.Total(shape.steps);
+  } else {
+    stages.step *= shape.WorkPerStep() / latest_shape_->WorkPerStep();
+    stages.finish *= shape.Pixels() / latest_shape_->Pixels();
   }
-  return Prediction{
-      .text_encode_s = seconds.text_encode_s,
-      .step_s = seconds.step_s,
-      .finish_s = seconds.finish_s,
-      .total_s = seconds.text_encode_s + shape.steps * seconds.step_s + seconds.finish_s,
-      .certain = certain};
+  return Prediction{.text_encode_s = stages.text_encode,
+                    .step_s = stages.step,
+                    .finish_s = stages.finish,
+                    .total_s = stages.Total(shape.steps),
+                    .fastest_s = fastest_s};
 }
 
 void CostModel::Forget() {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 
+#include "server/clock.h"
 #include "tessera/internal/v1/worker_link.pb.h"
 #include "tessera/v1/image_service.pb.h"
 
@@ -34,18 +35,22 @@ struct Prediction {
   double step_s = 0;    // each
   double finish_s = 0;  // from the last step to the reports of all ranks: decode, PNG, transfer
   double total_s = 0;
-  // Whether this very shape has been measured, so that the prediction may refuse a deadline.
-  bool certain = false;
+  // No less was ever measured for this shape; present only when it was measured twice, and not long
+  // ago, so that a deadline may be refused on it. (A shape whose deadlines are all refused is never
+  // measured again.)
+  std::optional<double> fastest_s;
 };
 
 // Predicts seconds from what finished jobs took. Used on the event loop's thread.
 class CostModel {
  public:
-  // A whole job: rank 0's report, and the time from its dispatch to the last rank's report.
-  void Record(const JobShape& shape, const internal::v1::JobReport& report, double run_s);
+  // A whole job that ended at `now`: rank 0's report, and the time from its dispatch to the last
+  // rank's report.
+  void Record(const JobShape& shape, const internal::v1::JobReport& report, double run_s,
+              TimePoint now);
 
   // Absent while nothing was measured.
-  std::optional<Prediction> Predict(const JobShape& shape) const;
+  std::optional<Prediction> Predict(const JobShape& shape, TimePoint now) const;
 
   // The group has changed in a way that changes its speed.
   void Forget();
@@ -53,18 +58,26 @@ class CostModel {
  private:
   // All of a shape but its number of steps.
   using Key = std::tuple<int, int, int, int, int, bool, int, int>;
-  struct Seconds {
-    double text_encode_s = 0;
-    double step_s = 0;
-    double finish_s = 0;
+  struct Stages {  // in seconds
+    double text_encode = 0;
+    double step = 0;
+    double finish = 0;
+
+    double Total(int steps) const { return text_encode + steps * step + finish; }
+  };
+  struct Measured {
+    Stages mean;
+    Stages fastest;
+    int runs = 0;
+    TimePoint latest;
   };
 
   static Key KeyOf(const JobShape& shape);
 
-  std::map<Key, Seconds> measured_;
+  std::map<Key, Measured> measured_;
   // The latest job's, for shapes that were never seen.
   std::optional<JobShape> latest_shape_;
-  Seconds latest_;
+  Stages latest_;
 };
 
 }  // namespace tessera

@@ -58,13 +58,12 @@ JobError ReplyTooLarge(int64_t worst_case_bytes, int64_t limit_bytes) {
                        {"max_unary_reply_bytes", absl::StrCat(limit_bytes)}}};
 }
 
-JobError DeadlineCannotBeMet(double predicted_s, double allowed_s) {
-  return {
-      .code = absl::StatusCode::kDeadlineExceeded,
-      .reason = reason::kDeadlineCannotBeMet,
-      .message = absl::StrCat("the picture would take ", InSeconds(predicted_s),
-                              " s, the deadline allows ", InSeconds(allowed_s), " s"),
-      .metadata = {{"predicted_s", InSeconds(predicted_s)}, {"allowed_s", InSeconds(allowed_s)}}};
+JobError DeadlineCannotBeMet(double shortest_s, double allowed_s) {
+  return {.code = absl::StatusCode::kDeadlineExceeded,
+          .reason = reason::kDeadlineCannotBeMet,
+          .message = absl::StrCat("the pictures would take at least ", InSeconds(shortest_s),
+                                  " s, the deadline allows ", InSeconds(allowed_s), " s"),
+          .metadata = {{"shortest_s", InSeconds(shortest_s)}, {"allowed_s", InSeconds(allowed_s)}}};
 }
 
 JobError Draining() {

@@ -7,6 +7,7 @@
 #include "server/server_flags.h"
 #include "server/termination_signals.h"
 #include "server/tessera_server.h"
+#include "spdlog/async.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "worker/base/status_macros.h"
@@ -14,8 +15,11 @@
 namespace tessera {
 namespace {
 
+// A log that cannot be written (a full disk, a pipe that nobody reads) loses lines and holds nobody
+// up.
 void StartLog(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("tessera-server"));
+  spdlog::set_default_logger(
+      spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("tessera-server"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z level=%l %v");
   spdlog::set_level(spdlog::level::from_str(level));
 }
@@ -57,8 +61,7 @@ absl::Status RunUntilTheEnd(const ServerFlags& flags, const std::string& token,
   return absl::OkStatus();
 }
 
-absl::Status Serve(const ServerFlags& flags) {
-  TerminationSignals signals;  // before gRPC starts threads
+absl::Status Serve(const ServerFlags& flags, TerminationSignals& signals) {
   ChildWorkers children;
   TESSERA_ASSIGN_OR_RETURN(TesseraServerOptions options, MakeServerOptions(flags));
   if (flags.spawn_workers > 0) options.launcher = &children;
@@ -80,11 +83,12 @@ int Main(int argc, const char* const* argv) {
     std::fprintf(stderr, "tessera-server: %s\n", std::string(flags.status().message()).c_str());
     return 2;
   }
+  TerminationSignals signals;  // before there is a second thread
   StartLog(flags->log_level);
-  const absl::Status served = Serve(*flags);
-  if (served.ok()) return 0;
-  spdlog::error("event=failed why=\"{}\"", std::string(served.message()));
-  return 1;
+  const absl::Status served = Serve(*flags, signals);
+  if (!served.ok()) spdlog::error("event=failed why=\"{}\"", std::string(served.message()));
+  spdlog::shutdown();
+  return served.ok() ? 0 : 1;
 }
 
 }  // namespace

@@ -1,43 +1,42 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "server/duration.h"
 #include "server/job_errors.h"
+#include "server/job_success.h"
 #include "server/request_conversion.h"
 #include "spdlog/spdlog.h"
 #include "worker/base/check.h"
+#include "worker/base/quote.h"
 
 namespace tessera {
 namespace {
 
-// A deadline is refused only when the prediction exceeds what it allows by this factor.
-constexpr double kDeadlineMargin = 1.1;
 // A client whose deadline has just passed leaves at about the moment the server sees it pass.
 constexpr double kDeadlineSlackS = 0.1;
-constexpr double kProgressFactor = 5;  // of the predicted time, until a job counts as hung
-constexpr double kCollectiveSlackS =
-    5;  // the server, not a collective's limit, ends an epoch first
+// The server, not a collective's own limit, ends an epoch first.
+constexpr double kCollectiveSlackS = 5;
 constexpr double kMinRetryS = 1;
 constexpr double kMaxRetryS = 60;
 
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
-                     SeedSource draw_seed)
+                     RequestResolver::SeedSource draw_seed)
     : options_(options),
       clock_(clock),
       group_(group),
-      draw_seed_(std::move(draw_seed)),
+      resolver_(options.defaults, options.max_unary_reply_bytes, std::move(draw_seed)),
+      predictor_(options.progress, clock),
       queue_(options.max_queue_length) {}
 
 // Admission.
 
 void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
   auto job = std::make_unique<Job>(std::move(spec), std::move(listener));
-  std::optional<JobError> error = Resolve(*job);
+  std::optional<JobError> error = resolver_.Resolve(*job);
   if (!error.has_value()) error = Refusal(*job);
   if (error.has_value()) {
     spdlog::info("event=job_refused job={} reason={} why=\"{}\"", job->id(), error->reason,
@@ -46,27 +45,11 @@ void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
     return;
   }
   spdlog::info("event=job_admitted job={} queue_length={}", job->id(), queue_.length());
-  spdlog::debug("event=job_prompt job={} prompt=\"{}\"", job->id(), job->spec().request.prompt());
+  spdlog::debug("event=job_prompt job={} prompt={}", job->id(),
+                Quote(job->spec().request.prompt()));
   queue_.PushBack(std::move(job));
   TellPositions();
   Dispatch();
-}
-
-std::optional<JobError> Scheduler::Resolve(Job& job) {
-  const v1::GenerateImageRequest& request = job.spec().request;
-  std::vector<FieldViolation> violations =
-      ValidateRequest(request, model_.has_value() ? &*model_ : nullptr);
-  if (!violations.empty()) return InvalidRequest(std::move(violations));
-  if (!model_.has_value()) return std::nullopt;  // again when it is known
-  job.Resolve(
-      FillDefaults(request, *model_, options_.defaults, request.has_seed() ? 0 : draw_seed_()));
-  if (job.spec().reply == ReplyKind::kUnary) {
-    const int64_t worst_case_bytes = WorstCaseReplyBytes(*job.effective());
-    if (worst_case_bytes > options_.max_unary_reply_bytes) {
-      return ReplyTooLarge(worst_case_bytes, options_.max_unary_reply_bytes);
-    }
-  }
-  return std::nullopt;
 }
 
 std::optional<JobError> Scheduler::Refusal(const Job& job) const {
@@ -75,7 +58,7 @@ std::optional<JobError> Scheduler::Refusal(const Job& job) const {
   if (queue_.full()) {
     // A place is free as soon as the running job ends.
     const double wait_s =
-        running_ == nullptr ? 0 : PredictedRemaining(*running_).value_or(kMinRetryS);
+        running_ == nullptr ? 0 : predictor_.Remaining(*running_).value_or(kMinRetryS);
     return QueueFull(queue_.max_length(), std::clamp(wait_s, kMinRetryS, kMaxRetryS));
   }
   return DeadlineRefusal(job);
@@ -85,20 +68,19 @@ std::optional<JobError> Scheduler::DeadlineRefusal(const Job& job) const {
   if (job.spec().deadline == kNever) return std::nullopt;
   const double allowed_s = SecondsBetween(clock_.Now(), job.spec().deadline);
   if (allowed_s <= 0) return DeadlinePassed(job);
-  const std::optional<Prediction> prediction = Predict(job);
-  if (!prediction.has_value() || !prediction->certain) return std::nullopt;
-  const std::optional<Wait> wait = PredictedWait(queue_.length());
-  if (!wait.has_value() || !wait->certain) return std::nullopt;
-  const double predicted_s = wait->seconds + prediction->total_s;
-  if (predicted_s <= kDeadlineMargin * allowed_s) return std::nullopt;
-  return DeadlineCannotBeMet(predicted_s, allowed_s);
+  const std::optional<Prediction> prediction = predictor_.Predict(job);
+  if (!prediction.has_value() || !prediction->fastest_s.has_value()) return std::nullopt;
+  const double shortest_s =
+      predictor_.ShortestWaitAt(queue_.length(), queue_) + *prediction->fastest_s;
+  if (shortest_s <= allowed_s) return std::nullopt;
+  return DeadlineCannotBeMet(shortest_s, allowed_s);
 }
 
 void Scheduler::OnModelKnown(const ModelInfo& model) {
-  model_ = model;
+  resolver_.SetModel(model);
   for (int i = 0; i < queue_.length();) {
     Job& job = queue_.at(i);
-    std::optional<JobError> error = Resolve(job);
+    std::optional<JobError> error = resolver_.Resolve(job);
     if (error.has_value()) {
       Finish(queue_.Remove(job.id()), JobState::kFailed, *std::move(error));
     } else {
@@ -119,7 +101,7 @@ void Scheduler::Dispatch() {
   running_ = queue_.PopFront();
   Check(running_->effective().has_value(), "a group is ready only when the model is known");
   running_->StartAttempt(clock_.Now());
-  if (ClassOf(group_.member_info()) != ClassOf(running_worker_)) costs_.Forget();
+  if (ClassOf(group_.member_info()) != ClassOf(running_worker_)) predictor_.Forget();
   running_worker_ = group_.member_info();
   spdlog::info("event=job_started job={} attempt={} ranks={}", running_->id(),
                running_->attempt().number, group_.size());
@@ -133,7 +115,7 @@ RunRequest Scheduler::MakeRun(const Job& job) const {
   run.message.mutable_key()->set_job_id(job.id());
   run.message.mutable_key()->set_attempt(job.attempt().number);
   *run.message.mutable_request() = ToLinkRequest(*job.effective());
-  run.limits = LimitsOf(Predict(job));
+  run.limits = predictor_.LimitsOf(job);
   const double longest_s =
       std::max({run.limits.first_step_s, run.limits.step_s, run.limits.finish_s});
   run.message.set_collective_timeout_ms(
@@ -142,24 +124,11 @@ RunRequest Scheduler::MakeRun(const Job& job) const {
   return run;
 }
 
-ProgressLimits Scheduler::LimitsOf(const std::optional<Prediction>& prediction) const {
-  if (!prediction.has_value()) {
-    const double limit_s = options_.unmeasured_progress_limit_s;
-    return {.first_step_s = limit_s, .step_s = limit_s, .finish_s = limit_s};
-  }
-  const auto limit_s = [&](double predicted_s) {
-    return std::max(options_.min_progress_limit_s, kProgressFactor * predicted_s);
-  };
-  return {.first_step_s = limit_s(prediction->text_encode_s + prediction->step_s),
-          .step_s = limit_s(prediction->step_s),
-          .finish_s = limit_s(prediction->finish_s)};
-}
-
 void Scheduler::OnStepDone(const internal::v1::JobKey& key, int step) {
   if (running_ == nullptr || running_->id() != key.job_id()) return;
   running_->SetStepsDone(step);
   running_->listener().OnStepDone(step, running_->effective()->num_inference_steps(),
-                                  PredictedRemaining(*running_));
+                                  predictor_.Remaining(*running_));
 }
 
 void Scheduler::Abandon(const std::string& job_id) {
@@ -206,8 +175,9 @@ void Scheduler::FinishRunning(RunResult result) {
   switch (result.outcome) {
     case RunOutcome::kSucceeded: {
       const double run_s = SecondsBetween(job->attempt().started_at, clock_.Now());
-      costs_.Record(JobShape::Of(*job->effective()), result.report, run_s);
-      JobSuccess success = SuccessOf(*job, std::move(result));
+      predictor_.Record(*job, result.report, run_s);
+      JobSuccess success =
+          MakeSuccess(*job, std::move(result), running_worker_, group_.size(), clock_.Now());
       Finish(std::move(job), JobState::kSucceeded, std::move(success));
       return;
     }
@@ -229,33 +199,6 @@ void Scheduler::FinishRunning(RunResult result) {
       Finish(std::move(job), JobState::kFailed, std::move(error));
       return;
   }
-}
-
-JobSuccess Scheduler::SuccessOf(const Job& job, RunResult result) const {
-  JobSuccess success = {.pngs = std::move(result.pngs), .metadata = {}};
-  v1::GenerationMetadata& metadata = success.metadata;
-  const internal::v1::JobReport& report = result.report;
-  metadata.set_job_id(job.id());
-  *metadata.mutable_effective_request() = *job.effective();
-  metadata.set_ranks(group_.size());
-  metadata.set_attempts(job.attempt().number);
-  metadata.set_model_name(running_worker_.model().name());
-  metadata.set_model_fingerprint(running_worker_.model().fingerprint());
-  metadata.set_dtype(running_worker_.dtype());
-  metadata.set_tessera_version(TESSERA_VERSION);
-  metadata.set_clip_tokens(report.clip_tokens());
-  metadata.set_clip_truncated(report.clip_truncated());
-  metadata.set_t5_tokens(report.t5_tokens());
-  metadata.set_t5_truncated(report.t5_truncated());
-  metadata.set_bytes_exchanged(report.bytes_received());
-  v1::StageSeconds& seconds = *metadata.mutable_stage_seconds();
-  seconds.set_queue(SecondsBetween(job.spec().submitted_at, job.attempt().started_at));
-  seconds.set_text_encode(report.text_encode_s());
-  seconds.set_denoise(report.denoise_s());
-  seconds.set_vae_decode(report.decode_s());
-  seconds.set_png(report.png_s());
-  seconds.set_total(SecondsBetween(job.spec().submitted_at, clock_.Now()));
-  return success;
 }
 
 void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result) {
@@ -325,49 +268,21 @@ TimePoint Scheduler::NextDue() const {
 void Scheduler::TellPositions() {
   const int in_front = running_ == nullptr ? 0 : 1;
   for (int i = 0; i < queue_.length(); ++i) {
-    const std::optional<Wait> wait = PredictedWait(i);
-    queue_.at(i).TellPosition(in_front + i,
-                              wait.has_value() ? std::optional(wait->seconds) : std::nullopt);
+    queue_.at(i).TellPosition(in_front + i, PredictedWait(i));
   }
 }
 
-std::optional<Prediction> Scheduler::Predict(const Job& job) const {
-  if (!job.effective().has_value()) return std::nullopt;
-  return costs_.Predict(JobShape::Of(*job.effective()));
-}
-
-std::optional<Scheduler::Wait> Scheduler::PredictedWait(int place) const {
+std::optional<double> Scheduler::PredictedWait(int place) const {
   if (!group_.whole()) return std::nullopt;
-  Wait wait;
-  if (running_ != nullptr) {
-    const std::optional<double> remaining_s = PredictedRemaining(*running_);
-    if (!remaining_s.has_value()) return std::nullopt;
-    wait = {.seconds = *remaining_s, .certain = Predict(*running_)->certain};
-  }
-  for (int i = 0; i < place; ++i) {
-    const std::optional<Prediction> prediction = Predict(queue_.at(i));
-    if (!prediction.has_value()) return std::nullopt;
-    wait.seconds += prediction->total_s;
-    wait.certain &= prediction->certain;
-  }
-  return wait;
-}
-
-std::optional<double> Scheduler::PredictedRemaining(const Job& running) const {
-  const std::optional<Prediction> prediction = Predict(running);
-  if (!prediction.has_value()) return std::nullopt;
-  const int steps_done = running.attempt().steps_done;
-  const int steps_left = running.effective()->num_inference_steps() - steps_done;
-  const double text_encode_s = steps_done == 0 ? prediction->text_encode_s : 0;
-  return text_encode_s + steps_left * prediction->step_s + prediction->finish_s;
+  return predictor_.WaitAt(place, queue_, running_.get());
 }
 
 v1::QueueDescription Scheduler::DescribeQueue() const {
   v1::QueueDescription description;
   description.set_length(queue_.length());
   description.set_max_length(queue_.max_length());
-  const std::optional<Wait> wait = PredictedWait(queue_.length());
-  if (wait.has_value()) *description.mutable_predicted_wait() = ToDuration(wait->seconds);
+  const std::optional<double> wait_s = PredictedWait(queue_.length());
+  if (wait_s.has_value()) *description.mutable_predicted_wait() = ToDuration(*wait_s);
   return description;
 }
 

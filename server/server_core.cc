@@ -14,7 +14,7 @@ namespace tessera {
 
 ServerCore::ServerCore(const ServerCoreOptions& options, const Clock& clock, EventLoop& loop,
                        std::optional<ModelInfo> model, WorkerLauncher* launcher,
-                       Scheduler::SeedSource draw_seed, ReadyCallback on_ready_changed)
+                       RequestResolver::SeedSource draw_seed, ReadyCallback on_ready_changed)
     : options_(options.scheduler),
       clock_(clock),
       loop_(loop),

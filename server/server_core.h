@@ -33,7 +33,7 @@ class ServerCore {
   // decides it; `launcher` is null when this server starts no workers.
   ServerCore(const ServerCoreOptions& options, const Clock& clock, EventLoop& loop,
              std::optional<ModelInfo> model, WorkerLauncher* launcher,
-             Scheduler::SeedSource draw_seed, ReadyCallback on_ready_changed);
+             RequestResolver::SeedSource draw_seed, ReadyCallback on_ready_changed);
 
   // Returns the job's id. The listener hears how it ends, in any case.
   std::string Submit(v1::GenerateImageRequest request, ReplyKind reply, TimePoint deadline,

@@ -13,13 +13,23 @@ namespace tessera {
 namespace {
 
 constexpr char kDomain[] = "tessera";
+// Statuses travel in trailers, of which clients take 8 KiB, and the message is in there twice.
+constexpr size_t kMaxMessageBytes = 1000;
+
+std::string Cut(const std::string& message) {
+  if (message.size() <= kMaxMessageBytes) return message;
+  size_t end = kMaxMessageBytes;
+  while (end > 0 && (static_cast<uint8_t>(message[end]) & 0xC0) == 0x80) --end;  // UTF-8
+  return message.substr(0, end) + "...";
+}
 
 }  // namespace
 
 grpc::Status ToGrpcStatus(const JobError& error) {
+  const std::string message = Cut(error.message);
   google::rpc::Status status;
   status.set_code(static_cast<int>(error.code));  // absl's codes are google.rpc.Code's
-  status.set_message(error.message);
+  status.set_message(message);
 
   google::rpc::ErrorInfo info;
   info.set_reason(error.reason);
@@ -41,7 +51,7 @@ grpc::Status ToGrpcStatus(const JobError& error) {
     *retry.mutable_retry_delay() = ToDuration(*error.retry_after_s);
     status.add_details()->PackFrom(retry);
   }
-  return grpc::Status(static_cast<grpc::StatusCode>(error.code), error.message,
+  return grpc::Status(static_cast<grpc::StatusCode>(error.code), message,
                       status.SerializeAsString());
 }
 

@@ -16,6 +16,7 @@ constexpr size_t kChunkBytes = 1 << 20;
 StreamCall* StreamCall::Start(ServerCore& core, grpc::CallbackServerContext& context,
                               const v1::GenerateImageRequest& request, TimePoint deadline) {
   std::shared_ptr<StreamCall> call(new StreamCall(core, context));
+  MutexLock lock(call->mutex_);  // the job's first event waits for its id
   call->self_ = call;
   call->job_id_ = core.Submit(request, ReplyKind::kStream, deadline, call);
   return call.get();
@@ -66,6 +67,17 @@ void StreamCall::OnWriteDone(bool ok) {
   writing_ = false;
   broken_ |= !ok;
   Advance();
+}
+
+void StreamCall::OnCancel() {
+  MutexLock lock(mutex_);
+  core_.Abandon(job_id_);
+}
+
+void StreamCall::OnDone() {
+  std::shared_ptr<StreamCall> self;  // goes after the lock
+  MutexLock lock(mutex_);
+  self.swap(self_);
 }
 
 void StreamCall::Advance() {

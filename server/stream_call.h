@@ -32,8 +32,8 @@ class StreamCall final : public grpc::ServerWriteReactor<v1::StreamGenerateImage
   void OnFinished(JobResult result) override;
 
   void OnWriteDone(bool ok) override;
-  void OnCancel() override { core_.Abandon(job_id_); }
-  void OnDone() override { self_.reset(); }
+  void OnCancel() override;
+  void OnDone() override;
 
  private:
   StreamCall(ServerCore& core, grpc::CallbackServerContext& context)
@@ -48,10 +48,10 @@ class StreamCall final : public grpc::ServerWriteReactor<v1::StreamGenerateImage
 
   ServerCore& core_;
   grpc::CallbackServerContext& context_;
-  std::string job_id_;  // set before gRPC knows this reactor
-  std::shared_ptr<StreamCall> self_;
 
   Mutex mutex_;
+  std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);
+  std::string job_id_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::Queued> queued_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::AttemptStarted> attempt_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::StepDone> step_ ABSL_GUARDED_BY(mutex_);

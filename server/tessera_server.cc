@@ -22,7 +22,9 @@ constexpr int kMaxLinkMessageBytes = 2 << 20;  // an ImageChunk has at most 1 Mi
 // A client that vanished without closing its connection is found within their sum.
 constexpr int kKeepaliveTimeMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
-constexpr int kMinClientPingIntervalMs = 30'000;
+constexpr int kMinClientPingIntervalMs = 20'000;  // lets clients keep alive every 30 s
+
+constexpr int kMinWorkerPingIntervalMs = 5'000;
 
 // gRPC's default health service and reflection are switched on for the whole process.
 void RegisterPlugins() {
@@ -101,6 +103,8 @@ absl::Status TesseraServer::StartWorkerLink() {
   builder.RegisterService(&worker_link_service_);
   builder.SetMaxReceiveMessageSize(kMaxLinkMessageBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinWorkerPingIntervalMs);
   worker_server_ = builder.BuildAndStart();
   if (worker_server_ != nullptr && worker_port_ != 0) return absl::OkStatus();
   return absl::UnavailableError(

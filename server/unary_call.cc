@@ -10,9 +10,21 @@ UnaryCall* UnaryCall::Start(ServerCore& core, grpc::CallbackServerContext& conte
                             const v1::GenerateImageRequest& request, TimePoint deadline,
                             v1::GenerateImageResponse& response) {
   std::shared_ptr<UnaryCall> call(new UnaryCall(core, context, response));
+  MutexLock lock(call->mutex_);
   call->self_ = call;
   call->job_id_ = core.Submit(request, ReplyKind::kUnary, deadline, call);
   return call.get();
+}
+
+void UnaryCall::OnCancel() {
+  MutexLock lock(mutex_);
+  core_.Abandon(job_id_);
+}
+
+void UnaryCall::OnDone() {
+  std::shared_ptr<UnaryCall> self;  // goes after the lock
+  MutexLock lock(mutex_);
+  self.swap(self_);
 }
 
 void UnaryCall::OnFinished(JobResult result) {

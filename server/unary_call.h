@@ -6,9 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "server/job_listener.h"
 #include "server/server_core.h"
 #include "tessera/v1/image_service.pb.h"
+#include "worker/base/mutex.h"
 
 namespace tessera {
 
@@ -28,8 +30,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
   void OnStepDone(int, int, std::optional<double>) override {}
   void OnFinished(JobResult result) override;
 
-  void OnCancel() override { core_.Abandon(job_id_); }
-  void OnDone() override { self_.reset(); }
+  void OnCancel() override;
+  void OnDone() override;
 
  private:
   UnaryCall(ServerCore& core, grpc::CallbackServerContext& context,
@@ -39,8 +41,10 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
   ServerCore& core_;
   grpc::CallbackServerContext& context_;
   v1::GenerateImageResponse& response_;
-  std::string job_id_;  // set before gRPC knows this reactor
-  std::shared_ptr<UnaryCall> self_;
+
+  Mutex mutex_;
+  std::shared_ptr<UnaryCall> self_ ABSL_GUARDED_BY(mutex_);
+  std::string job_id_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tessera

@@ -4,30 +4,22 @@
 #include <utility>
 
 namespace tessera {
-namespace {
-
-// A link that does not move is closed; a worker gets a few messages a second.
-constexpr size_t kMaxOutgoing = 256;
-
-}  // namespace
 
 WorkerConnection* WorkerConnection::Start(ServerCore& core, grpc::CallbackServerContext& context) {
   std::shared_ptr<WorkerConnection> connection(new WorkerConnection(core, context));
-  connection->self_ = connection;
+  {
+    MutexLock lock(connection->mutex_);
+    connection->self_ = connection;
+  }
   connection->StartRead(&connection->incoming_);
   return connection.get();
 }
 
 void WorkerConnection::Send(internal::v1::ConnectResponse message) {
-  bool stuck = false;
-  {
-    MutexLock lock(mutex_);
-    if (closed_) return;
-    outgoing_.push_back(std::move(message));
-    stuck = outgoing_.size() > kMaxOutgoing;
-    StartNextWrite();
-  }
-  if (stuck) Close(absl::UnavailableError("the worker does not read"));
+  MutexLock lock(mutex_);
+  if (closed_) return;
+  outgoing_.push_back(std::move(message));
+  StartNextWrite();
 }
 
 void WorkerConnection::StartNextWrite() {
@@ -61,8 +53,12 @@ void WorkerConnection::OnWriteDone(bool ok) {
 }
 
 void WorkerConnection::OnDone() {
-  core_.OnLinkClosed(shared_from_this());
-  self_.reset();
+  std::shared_ptr<WorkerConnection> self;
+  {
+    MutexLock lock(mutex_);
+    self.swap(self_);
+  }
+  core_.OnLinkClosed(std::move(self));
 }
 
 }  // namespace tessera

@@ -18,7 +18,8 @@ namespace tessera {
 
 // One Connect call: passes what the worker says to the core, in order, and sends what the core
 // says. Owns itself from Start until gRPC is done with it; then the core hears that the link is
-// closed, as the last thing about it.
+// closed, as the last thing about it. What waits to be sent is bounded by the pool, which closes
+// the link of a worker that is silent.
 class WorkerConnection final
     : public grpc::ServerBidiReactor<internal::v1::ConnectRequest, internal::v1::ConnectResponse>,
       public WorkerChannel,
@@ -41,10 +42,10 @@ class WorkerConnection final
 
   ServerCore& core_;
   grpc::CallbackServerContext& context_;
-  std::shared_ptr<WorkerConnection> self_;
   internal::v1::ConnectRequest incoming_;  // gRPC's while a read is under way
 
   Mutex mutex_;
+  std::shared_ptr<WorkerConnection> self_ ABSL_GUARDED_BY(mutex_);
   std::deque<internal::v1::ConnectResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;  // the front of outgoing_ is gRPC's
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/group_state.h"
+#include "server/link_responses.h"
 #include "spdlog/spdlog.h"
 #include "worker/base/check.h"
 
@@ -71,9 +72,7 @@ void WorkerGroup::TryForm() {
   for (Worker* worker : workers) members_.push_back({.worker = worker});
   MoveTo(v1::GROUP_STATE_FORMING, "");
   due_ = clock_.Now() + Seconds(options_.join_timeout_s + options_.forming_slack_s);
-  internal::v1::ConnectResponse host_store;
-  host_store.mutable_host_store()->set_epoch(epoch_);
-  members_[0].worker->channel->Send(std::move(host_store));
+  members_[0].worker->channel->Send(HostStore(epoch_));
 }
 
 void WorkerGroup::OnStoreReady(int rank, const internal::v1::StoreReady& message) {
@@ -83,15 +82,9 @@ void WorkerGroup::OnStoreReady(int rank, const internal::v1::StoreReady& message
     return;
   }
   for (size_t r = 0; r < members_.size(); ++r) {
-    internal::v1::ConnectResponse response;
-    internal::v1::JoinGroup& join = *response.mutable_join_group();
-    join.set_epoch(epoch_);
-    join.set_rank(static_cast<int>(r));
-    join.set_size(options_.size);
-    join.set_store_host(members_[0].worker->info.advertised_address());
-    join.set_store_port(message.port());
-    join.set_join_timeout_ms(static_cast<int64_t>(options_.join_timeout_s * 1000));
-    members_[r].worker->channel->Send(std::move(response));
+    members_[r].worker->channel->Send(JoinGroup(epoch_, static_cast<int>(r), options_.size,
+                                                members_[0].worker->info.advertised_address(),
+                                                message.port(), options_.join_timeout_s));
   }
 }
 
@@ -130,17 +123,12 @@ void WorkerGroup::Run(RunRequest request) {
   steps_ = job.request().num_inference_steps();
   MoveTo(v1::GROUP_STATE_BUSY, job.key().job_id());
   due_ = clock_.Now() + Seconds(limits_.first_step_s);
-  internal::v1::ConnectResponse response;
-  *response.mutable_run_job() = std::move(job);
-  Broadcast(response);
+  Broadcast(RunJob(std::move(job)));
 }
 
 void WorkerGroup::Stop(internal::v1::StopReason why) {
   if (state_ != v1::GROUP_STATE_BUSY) return;
-  internal::v1::ConnectResponse response;
-  *response.mutable_cancel_job()->mutable_key() = run_->key();
-  response.mutable_cancel_job()->set_reason(why);
-  Broadcast(response);
+  Broadcast(CancelJob(run_->key(), why));
 }
 
 void WorkerGroup::OnStep(int rank, const internal::v1::StepDone& message) {
@@ -201,10 +189,7 @@ void WorkerGroup::OnWorkerLost(Worker& worker, const absl::Status& why) {
 void WorkerGroup::EndEpoch(const std::string& why) {
   MoveTo(v1::GROUP_STATE_ENDING, why);
   due_ = clock_.Now() + Seconds(options_.end_grace_s);
-  internal::v1::ConnectResponse response;
-  response.mutable_end_epoch()->set_epoch(epoch_);
-  response.mutable_end_epoch()->set_reason(why);
-  Broadcast(response);
+  Broadcast(tessera::EndEpoch(epoch_, why));
   FinishEnding();
 }
 

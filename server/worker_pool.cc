@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/link_responses.h"
 #include "server/request_conversion.h"
 #include "spdlog/spdlog.h"
 
@@ -66,12 +67,7 @@ void WorkerPool::Register(const std::shared_ptr<WorkerChannel>& channel,
     start_failures_.erase(message.supervised_index());
   }
   next_ping_ = std::min(next_ping_, now + Seconds(options_.heartbeat_interval_s));
-
-  internal::v1::ConnectResponse welcome;
-  welcome.mutable_welcome()->set_worker_id(last_id_);
-  welcome.mutable_welcome()->set_heartbeat_interval_ms(
-      static_cast<int64_t>(options_.heartbeat_interval_s * 1000));
-  channel->Send(std::move(welcome));
+  channel->Send(Welcome(last_id_, options_.heartbeat_interval_s));
   spdlog::info("event=worker_registered worker={} name={} host={} pid={} device={} dtype={}",
                last_id_, message.name(), message.host(), message.pid(), message.device(),
                message.dtype());
@@ -125,9 +121,7 @@ void WorkerPool::Drop(Worker& worker, const absl::Status& why) {
 void WorkerPool::DismissAll(const std::string& why) {
   for (auto& [channel, worker] : workers_) {
     if (worker->info.supervised_index() >= 0) {
-      internal::v1::ConnectResponse leave;
-      leave.mutable_leave()->set_reason(why);
-      worker->channel->Send(std::move(leave));
+      worker->channel->Send(Leave(why));
     } else {
       worker->channel->Close(absl::UnavailableError(why));
     }
@@ -196,9 +190,7 @@ bool WorkerPool::IsSilent(const Worker& worker, TimePoint now) const {
 void WorkerPool::PingAll(TimePoint now) {
   ++last_ping_;
   for (auto& [channel, worker] : workers_) {
-    internal::v1::ConnectResponse ping;
-    ping.mutable_ping()->set_number(last_ping_);
-    worker->channel->Send(std::move(ping));
+    worker->channel->Send(Ping(last_ping_));
   }
   next_ping_ = workers_.empty() ? kNever : now + Seconds(options_.heartbeat_interval_s);
 }

@@ -62,5 +62,15 @@ TEST(StatusConversionTest, CarriesEveryViolation) {
   EXPECT_EQ(bad_request.field_violations(1).description(), "too high");
 }
 
+TEST(StatusConversionTest, CutsALongMessageBetweenCharacters) {
+  std::string message;
+  while (message.size() < 2000) message += "\u20AC";  // three bytes
+  const grpc::Status status = ToGrpcStatus({.code = absl::StatusCode::kInternal,
+                                            .reason = reason::kGenerationFailed,
+                                            .message = message});
+  EXPECT_EQ(status.error_message(), message.substr(0, 999) + "...");
+  EXPECT_EQ(DetailsOf(status).message(), status.error_message());
+}
+
 }  // namespace
 }  // namespace tessera

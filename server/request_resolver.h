@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "server/job.h"
+#include "server/validation.h"
+#include "worker/model/model_info.h"
+
+namespace tessera {
+
+// Turns what clients ask for into what workers run, as soon as the model is known. Used on the
+// event loop's thread.
+class RequestResolver {
+ public:
+  using SeedSource = absl::AnyInvocable<uint32_t()>;
+
+  RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes,
+                  SeedSource draw_seed);
+
+  void SetModel(const ModelInfo& model) { model_ = model; }
+
+  // Fills in the job's effective request, or says what is wrong with it. While the model is not
+  // known, the job stays unresolved and only what no model could serve is refused.
+  std::optional<JobError> Resolve(Job& job);
+
+ private:
+  const RequestDefaults defaults_;
+  const int64_t max_unary_reply_bytes_;
+  SeedSource draw_seed_;
+  std::optional<ModelInfo> model_;
+};
+
+}  // namespace tessera

@@ -1,0 +1,134 @@
+#include "server/server_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<ServerFlags> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "tessera-server");
+  return ParseServerFlags(static_cast<int>(arguments.size()), arguments.data());
+}
+
+// Sets an environment variable for the length of a scope.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Environment() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+TEST(ServerFlagsTest, SpawnedWorkersAreTheGroupAndLinkOverLoopback) {
+  const auto flags = Parse({"--model", "m", "--spawn-workers", "3"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->group_size, 3);
+  EXPECT_EQ(flags->worker_listen, "127.0.0.1:0");
+  EXPECT_EQ(flags->device, "cpu");
+}
+
+TEST(ServerFlagsTest, EveryFlagHasAnEnvironmentTwin) {
+  const Environment group_size("TESSERA_GROUP_SIZE", "4");
+  const Environment token("TESSERA_TOKEN", "secret");
+  const Environment text_mode("TESSERA_TEXT_MODE", "replicated");
+  const auto flags = Parse({"--group-size", "2"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->group_size, 2);  // the command line wins
+  EXPECT_EQ(flags->token, "secret");
+  EXPECT_EQ(flags->text_mode, "replicated");
+  EXPECT_EQ(flags->worker_listen, "127.0.0.1:50052");
+}
+
+struct Refused {
+  std::vector<const char*> arguments;
+  const char* problem;
+};
+
+TEST(ServerFlagsTest, RefusesFlagsThatDoNotGoTogether) {
+  const Refused refused[] = {
+      {{}, "--spawn-workers N, or --group-size N"},
+      {{"--spawn-workers", "1"}, "needs --model"},
+      {{"--group-size", "2"}, "need --token-file or --token"},
+      {{"--group-size", "2", "--token", "a", "--token-file", "b"}, "--token or --token-file"},
+      {{"--group-size", "2", "--token", "a", "--tls-cert", "b"}, "--tls-cert and --tls-key"},
+      {{"--group-size", "2", "--token", "a", "--tls-client-ca", "b"}, "needs --tls-cert"},
+      {{"--model", "m", "--spawn-workers", "1", "--group-size", "2"}, "needs --worker-listen"},
+  };
+  for (const Refused& expected : refused) {
+    const auto flags = Parse(expected.arguments);
+    EXPECT_EQ(flags.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(flags.status().message()), HasSubstr(expected.problem));
+  }
+}
+
+TEST(ServerFlagsDeathTest, EndsForAMalformedFlag) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT((void)Parse({"--group-size", "many"}), [](int status) { return status != 0; },
+              "--group-size");
+  EXPECT_EXIT((void)Parse({"--text-mode", "both"}), [](int status) { return status != 0; },
+              "--text-mode");
+}
+
+TEST(ServerFlagsTest, MakesTheServersOptions) {
+  const testing::TempDir folder;
+  std::ofstream(folder.path() + "/token") << "from a file\n";
+  const std::string token_file = folder.path() + "/token";
+  const auto flags = Parse({"--group-size", "2", "--token-file", token_file.c_str(),
+                            "--max-queue-length", "7", "--sync-steps", "3", "--refresh-every", "4",
+                            "--text-mode", "replicated", "--max-unary-reply-bytes", "1000"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto options = MakeServerOptions(*flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->worker_token, "from a file");
+  EXPECT_EQ(options->core.group.size, 2);
+  EXPECT_EQ(options->core.scheduler.max_queue_length, 7);
+  EXPECT_EQ(options->core.scheduler.max_unary_reply_bytes, 1000);
+  EXPECT_EQ(options->core.scheduler.defaults.sync_steps, 3);
+  EXPECT_EQ(options->core.scheduler.defaults.refresh_every, 4);
+  EXPECT_EQ(options->core.scheduler.defaults.text_mode, v1::TEXT_MODE_REPLICATED);
+  EXPECT_FALSE(options->tls.has_value());
+  EXPECT_FALSE(options->model.has_value());
+}
+
+TEST(ServerFlagsTest, NamesFilesThatCannotBeRead) {
+  ServerFlags flags;
+  flags.token_file = "/nowhere/token";
+  EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()),
+              HasSubstr("/nowhere/token"));
+  flags = {};
+  flags.tls_cert = "/nowhere/cert";
+  EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()), HasSubstr("/nowhere/cert"));
+  flags = {};
+  flags.model = "/nowhere/model";
+  EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()),
+              HasSubstr("/nowhere/model"));
+}
+
+TEST(ServerFlagsTest, DrawsATokenOfItsOwnEachTime) {
+  const ServerFlags flags;
+  const auto first = MakeServerOptions(flags);
+  const auto second = MakeServerOptions(flags);
+  EXPECT_GE(first->worker_token.size(), 32u);
+  EXPECT_NE(first->worker_token, second->worker_token);
+}
+
+TEST(ServerFlagsTest, ChildrenDialTheChosenPort) {
+  ServerFlags flags;
+  flags.worker_listen = "0.0.0.0:0";
+  EXPECT_EQ(MakeChildOptions(flags, "t", 4242).server, "127.0.0.1:4242");
+  flags.worker_listen = "[::1]:0";
+  EXPECT_EQ(MakeChildOptions(flags, "t", 4242).server, "[::1]:4242");
+}
+
+}  // namespace
+}  // namespace tessera
