@@ -41,12 +41,14 @@ void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
   if (error.has_value()) {
     spdlog::info("event=job_refused job={} reason={} why=\"{}\"", job->id(), error->reason,
                  error->message);
+    tallies_.set_refused(tallies_.refused() + 1);
     job->listener().OnFinished(*std::move(error));
     return;
   }
   spdlog::info("event=job_admitted job={} queue_length={}", job->id(), queue_.length());
   spdlog::debug("event=job_prompt job={} prompt={}", job->id(),
                 Quote(job->spec().request.prompt()));
+  tallies_.set_admitted(tallies_.admitted() + 1);
   queue_.PushBack(std::move(job));
   TellPositions();
   Dispatch();
@@ -105,6 +107,7 @@ void Scheduler::Dispatch() {
   running_worker_ = group_.member_info();
   spdlog::info("event=job_started job={} attempt={} ranks={}", running_->id(),
                running_->attempt().number, group_.size());
+  tallies_.set_attempts(tallies_.attempts() + 1);
   group_.Run(MakeRun(*running_));
   running_->listener().OnAttemptStarted(running_->attempt().number, group_.size());
   TellPositions();
@@ -208,9 +211,23 @@ void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult re
       job->id(), JobStateName(terminal), job->attempt().number, job->attempt().steps_done,
       SecondsBetween(job->spec().submitted_at, clock_.Now()),
       error == nullptr ? "" : error->message);
+  Tally(terminal);
   job->Finish(terminal, std::move(result));
   if (drained_ != nullptr && running_ == nullptr && queue_.empty()) {
     std::exchange(drained_, nullptr)();
+  }
+}
+
+void Scheduler::Tally(JobState terminal) {
+  switch (terminal) {
+    case JobState::kSucceeded:
+      return tallies_.set_succeeded(tallies_.succeeded() + 1);
+    case JobState::kCancelled:
+      return tallies_.set_cancelled(tallies_.cancelled() + 1);
+    case JobState::kExpired:
+      return tallies_.set_expired(tallies_.expired() + 1);
+    default:
+      return tallies_.set_failed(tallies_.failed() + 1);
   }
 }
 

@@ -46,6 +46,7 @@ class Scheduler final : public WorkerGroup::Listener {
 
   bool draining() const { return draining_; }
   v1::QueueDescription DescribeQueue() const;
+  const v1::JobTallies& tallies() const { return tallies_; }
 
   // Watches deadlines.
   void OnTime(TimePoint now);
@@ -67,6 +68,7 @@ class Scheduler final : public WorkerGroup::Listener {
   // The running job's end, by what its ranks reported.
   void FinishRunning(RunResult result);
   void Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result);
+  void Tally(JobState terminal);
   void FlushQueue(const JobError& error);
   // To those whose position has changed.
   void TellPositions();
@@ -82,6 +84,7 @@ class Scheduler final : public WorkerGroup::Listener {
   JobQueue queue_;
   std::unique_ptr<Job> running_;           // kRunning or kStopping
   internal::v1::Register running_worker_;  // what its ranks have in common
+  v1::JobTallies tallies_;
   bool draining_ = false;
   absl::AnyInvocable<void()> drained_;
 };

@@ -73,6 +73,7 @@ v1::GetServerInfoResponse ServerCore::ServerInfo() const {
   info.set_default_refresh_every(options_.defaults.refresh_every);
   info.set_default_text_mode(options_.defaults.text_mode);
   info.set_max_unary_reply_bytes(options_.max_unary_reply_bytes);
+  *info.mutable_jobs() = scheduler_.tallies();
   return info;
 }
 

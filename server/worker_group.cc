@@ -258,7 +258,7 @@ void WorkerGroup::DropHungRanks() {
     pool_.Drop(*worker, absl::UnavailableError(
                             absl::StrCat("it did not leave the epoch in ", options_.end_grace_s,
                                          " s; its device thread was silent for ",
-                                         worker->device_thread_silent_ms, " ms")));
+                                         worker->heartbeat.device_thread_silent_ms(), " ms")));
   }
 }
 
@@ -298,6 +298,9 @@ v1::GroupDescription WorkerGroup::Describe() const {
     entry.set_threads(worker->info.threads());
     entry.set_pid(worker->info.pid());
     entry.set_host(worker->info.host());
+    entry.mutable_attempts()->set_succeeded(worker->heartbeat.attempts_succeeded());
+    entry.mutable_attempts()->set_stopped(worker->heartbeat.attempts_stopped());
+    entry.mutable_attempts()->set_failed(worker->heartbeat.attempts_failed());
   }
   return description;
 }

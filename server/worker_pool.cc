@@ -29,7 +29,7 @@ void WorkerPool::OnMessage(const std::shared_ptr<WorkerChannel>& channel,
   Worker& worker = *it->second;
   worker.heard_at = clock_.Now();
   if (message.has_heartbeat()) {
-    worker.device_thread_silent_ms = message.heartbeat().device_thread_silent_ms();
+    worker.heartbeat = message.heartbeat();
   } else {
     listener_->OnWorkerMessage(worker, message);
   }

@@ -29,8 +29,8 @@ struct Worker {
   int64_t id = 0;
   internal::v1::Register info;
   std::shared_ptr<WorkerChannel> channel;
-  TimePoint heard_at;  // its latest message
-  int64_t device_thread_silent_ms = 0;
+  TimePoint heard_at;                 // its latest message
+  internal::v1::Heartbeat heartbeat;  // its latest
 };
 
 struct WorkerPoolOptions {

@@ -169,7 +169,27 @@ void DeviceThread::Finish(const Command& command, pb::ConnectRequest answer) {
   const MutexLock lock(mutex_);
   running_ = nullptr;
   last_progress_ns_ = 0;
+  if (answer.has_job_done()) Count(answer.job_done());
   Answer(command, std::move(answer));
+}
+
+void DeviceThread::Count(const pb::JobDone& done) {
+  switch (static_cast<absl::StatusCode>(done.outcome().code())) {
+    case absl::StatusCode::kOk:
+      ++attempts_.succeeded;
+      break;
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+      ++attempts_.stopped;
+      break;
+    default:
+      ++attempts_.failed;
+  }
+}
+
+DeviceThread::Attempts DeviceThread::attempts() {
+  const MutexLock lock(mutex_);
+  return attempts_;
 }
 
 void DeviceThread::Answer(const Command& command, pb::ConnectRequest message) {

@@ -49,6 +49,14 @@ class DeviceThread {
   // Milliseconds.
   int64_t SilentMs() const;
 
+  // How the jobs that this rank took part in ended on it.
+  struct Attempts {
+    int64_t succeeded = 0;
+    int64_t stopped = 0;  // by a vote
+    int64_t failed = 0;
+  };
+  Attempts attempts();
+
  private:
   using Stop = std::atomic<StopReason>;
   struct Command {
@@ -64,6 +72,7 @@ class DeviceThread {
   std::string Address();
   static int64_t SteadyClockNs();
   void MarkProgress();
+  void Count(const internal::v1::JobDone& done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   bool IsStale(const Command& command) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(internal::v1::ConnectResponse message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -88,6 +97,7 @@ class DeviceThread {
   Send send_ ABSL_GUARDED_BY(mutex_);  // null without a session
   std::string address_ ABSL_GUARDED_BY(mutex_);
   int64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // the oldest that is not stale
+  Attempts attempts_ ABSL_GUARDED_BY(mutex_);
 
   std::jthread thread_;
 };

@@ -120,10 +120,7 @@ WorkerLink::SessionEnd WorkerLink::ReadUntilLost(Stream& stream, Outbox& outbox)
       spdlog::info("event=registered server={} worker_id={}", options_.server,
                    message.welcome().worker_id());
     } else if (message.has_ping()) {
-      pb::ConnectRequest answer;
-      answer.mutable_heartbeat()->set_number(message.ping().number());
-      answer.mutable_heartbeat()->set_device_thread_silent_ms(device_.SilentMs());
-      outbox.Add(std::move(answer));
+      outbox.Add(MakeHeartbeat(message.ping()));
     } else if (message.has_leave()) {
       spdlog::info("event=leave why=\"{}\"", message.leave().reason());
       return SessionEnd::kLeave;
@@ -132,6 +129,18 @@ WorkerLink::SessionEnd WorkerLink::ReadUntilLost(Stream& stream, Outbox& outbox)
     }
   }
   return end;
+}
+
+pb::ConnectRequest WorkerLink::MakeHeartbeat(const pb::Ping& ping) {
+  const DeviceThread::Attempts attempts = device_.attempts();
+  pb::ConnectRequest message;
+  pb::Heartbeat& heartbeat = *message.mutable_heartbeat();
+  heartbeat.set_number(ping.number());
+  heartbeat.set_device_thread_silent_ms(device_.SilentMs());
+  heartbeat.set_attempts_succeeded(attempts.succeeded);
+  heartbeat.set_attempts_stopped(attempts.stopped);
+  heartbeat.set_attempts_failed(attempts.failed);
+  return message;
 }
 
 pb::ConnectRequest WorkerLink::MakeRegister(const std::string& address) const {

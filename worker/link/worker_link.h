@@ -44,6 +44,7 @@ class WorkerLink {
   // One connection from dial to loss. An error is the server's refusal.
   absl::StatusOr<SessionEnd> RunSession(const std::stop_token& stop);
   SessionEnd ReadUntilLost(Stream& stream, Outbox& outbox);
+  internal::v1::ConnectRequest MakeHeartbeat(const internal::v1::Ping& ping);
   internal::v1::ConnectRequest MakeRegister(const std::string& address) const;
 
   const WorkerLinkOptions options_;

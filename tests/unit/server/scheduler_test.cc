@@ -414,5 +414,27 @@ TEST_F(SchedulerTest, ProgressLimitsFollowThePrediction) {
   EXPECT_EQ(links_[0]->Last(ConnectResponse::kRunJob).run_job().collective_timeout_ms(), 165'000);
 }
 
+TEST_F(SchedulerTest, TalliesEveryRequestOnce) {
+  StartReady();
+  const Submitted succeeds = Submit();
+  const Submitted waits = Submit();
+  const Submitted expires = Submit({}, /*deadline_s=*/5);
+  Submit();  // the queue is full
+  scheduler_->Abandon(waits.id);
+  h_.Pass(6, links_);
+  scheduler_->OnTime(h_.clock.Now());
+  FinishRun();
+  Submit();
+  FinishRun(absl::InternalError("a NaN"), /*group_whole=*/true);
+  const v1::JobTallies& tallies = scheduler_->tallies();
+  EXPECT_EQ(tallies.admitted(), 4);
+  EXPECT_EQ(tallies.refused(), 1);
+  EXPECT_EQ(tallies.succeeded(), 1);
+  EXPECT_EQ(tallies.cancelled(), 1);
+  EXPECT_EQ(tallies.expired(), 1);
+  EXPECT_EQ(tallies.failed(), 1);
+  EXPECT_EQ(tallies.attempts(), 2);
+}
+
 }  // namespace
 }  // namespace tessera

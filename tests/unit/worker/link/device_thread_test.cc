@@ -309,6 +309,22 @@ TEST_F(DeviceThreadTest, EndsEvenWhileTheEngineHangs) {
   EXPECT_TRUE(script_.aborts.empty());  // taken by the engine
 }
 
+TEST_F(DeviceThreadTest, CountsHowItsJobsEnded) {
+  Join(1);
+  for (const absl::Status& status :
+       {absl::OkStatus(), absl::CancelledError(""), absl::OkStatus(), absl::InternalError("")}) {
+    script_.generate = [&](const ImageRequest&, const JobHooks&) -> absl::StatusOr<ImageResult> {
+      if (!status.ok()) return status;
+      return ImageResult();
+    };
+    Run(Key("j", 1, 1));
+  }
+  const DeviceThread::Attempts attempts = device_->attempts();
+  EXPECT_EQ(attempts.succeeded, 2);
+  EXPECT_EQ(attempts.stopped, 1);
+  EXPECT_EQ(attempts.failed, 1);
+}
+
 TEST_F(DeviceThreadTest, IsSilentFromTheLastStepUntilTheJobIsDone) {
   script_.generate = [&](const ImageRequest&,
                          const JobHooks& hooks) -> absl::StatusOr<ImageResult> {
