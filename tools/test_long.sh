@@ -25,6 +25,7 @@ fuzz() {  # every target for a minute, from its corpus of real files
 part "AddressSanitizer and UBSan: unit and golden tests" sanitized asan unit golden
 part "ThreadSanitizer: unit tests of server, client and link" sanitized tsan unit
 part "fuzzers" fuzz
+if [ "$(id -u)" = 0 ]; then part "images and compose services" tools/test_deploy; else say "images and compose services: skipped, they need root"; fi
 for script in tests/load/*.sh; do
   if [ -x "$script" ]; then part "$(basename "$script" .sh)" "$script"; fi
 done
