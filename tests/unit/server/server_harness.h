@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 #include "server/tessera_server.h"
 #include "tessera/v1/image_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/status_details.h"
 
 namespace tessera::testing {
 
@@ -63,26 +62,5 @@ class ServerHarness {
   std::unique_ptr<v1::ImageService::Stub> stub;
   std::vector<std::unique_ptr<FakeWorker>> workers;  // they go before the server
 };
-
-// The detail of one type that a status carries; fails when there is not exactly one.
-template <typename Detail>
-Detail DetailOf(const grpc::Status& status) {
-  google::rpc::Status details;
-  EXPECT_TRUE(details.ParseFromString(status.error_details()));
-  Detail found;
-  int count = 0;
-  for (const auto& any : details.details()) count += any.UnpackTo(&found) ? 1 : 0;
-  EXPECT_EQ(count, 1) << status.error_message();
-  return found;
-}
-
-inline bool HasRetryInfo(const grpc::Status& status) {
-  google::rpc::Status details;
-  EXPECT_TRUE(details.ParseFromString(status.error_details()));
-  for (const auto& any : details.details()) {
-    if (any.Is<google::rpc::RetryInfo>()) return true;
-  }
-  return false;
-}
 
 }  // namespace tessera::testing
