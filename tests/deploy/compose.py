@@ -11,7 +11,7 @@ import yaml
 from hosts import Container, Network
 
 # What else a service may say without a part to play here.
-IGNORED = {"build", "depends_on", "healthcheck", "ports"}
+IGNORED = {"build", "depends_on", "healthcheck", "ports", "ulimits"}
 
 
 def read(path, variables):

@@ -5,6 +5,7 @@ Must run in a mount and a network namespace of its own, whose end is the end of 
 
 import itertools
 import os
+import pathlib
 import shlex
 import shutil
 import signal
@@ -15,6 +16,10 @@ import time
 from images import run
 
 PRIVATE_MOUNTS = ["null", "zero", "full", "random", "urandom"]
+
+
+def _children(pid):
+    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
 
 
 class Network:
@@ -96,9 +101,11 @@ class Container:
 
     def pid(self):
         """Of the container's first process; 0 until there is one."""
-        parent = self._process.pid
-        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as children:
-            return int(children.read() or 0)
+        return next(iter(_children(self._process.pid)), 0)
+
+    def children(self):
+        """Process ids of the first process's children."""
+        return _children(self.pid())
 
     def kill(self):
         os.kill(self.pid(), signal.SIGKILL)

@@ -1,8 +1,9 @@
-"""What the images hold, and what the services of deploy/compose.cpu.yaml do as separate hosts (run by tools/test_deploy)."""
+"""What the services of the compose files do as separate hosts (run by tools/test_deploy)."""
 
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -13,9 +14,12 @@ import compose
 from images import REPOSITORY, read_images
 
 FOLDER = pathlib.Path(os.environ["TESSERA_DEPLOY_DIR"])
+IMAGES = read_images(FOLDER)
 RELEASE = REPOSITORY / "build/release"
 TINY_FLUX = REPOSITORY / "tests/reference/tiny-flux"
-IMAGES = read_images(FOLDER)
+OUT = FOLDER / "out"  # where clients put pictures
+TOKEN = FOLDER / "worker-token"
+USER = 10001
 WORKERS = 3
 LIMIT_S = 120
 FOX = ["--prompt", "a red fox", "--width", "112", "--height", "80", "--steps", "8", "--seed", "7", "--max-text-tokens", "50"]
@@ -42,62 +46,33 @@ def local_picture(path):
     return path.read_bytes()
 
 
-class ImageTest(unittest.TestCase):
-    """In the images as they lie there, without any mounts."""
-
-    def inside(self, name, command):
-        root = FOLDER / "root"
-        layers = ":".join(map(str, IMAGES[name].layers))
-        script = f'mount -t overlay overlay -o "lowerdir={layers}" "{root}" && exec chroot "{root}" sh -c "$0"'
-        return subprocess.run(["unshare", "--mount", "sh", "-c", script, command], capture_output=True, text=True, check=True).stdout
-
-    def test_no_library_is_missing(self):
-        for name in IMAGES:
-            loaded = self.inside(name, "ldd /usr/local/bin/* $(find /usr/local/lib -name '*.so*')")
-            self.assertIn("libc.so.6", loaded)
-            self.assertNotIn("not found", loaded, name)
-
-    def test_no_compiler_and_no_python(self):
-        for name in IMAGES:
-            found = self.inside(name, "which cc gcc g++ clang cmake ninja git python3 pip || true")
-            self.assertEqual(found, "", name)
-
-    def test_server_has_no_torch(self):
-        self.assertEqual(self.inside("server", "find / -xdev -name '*torch*' -o -xdev -name 'libc10*'"), "")
-
-    def test_none_runs_as_root(self):
-        for name, image in IMAGES.items():
-            self.assertEqual(image.user, "10001:10001", name)
-            self.assertEqual(self.inside(name, "id -u tessera; id -g tessera").split(), ["10001", "10001"])
-
-    def test_sizes_are_printed(self):
-        for name, image in IMAGES.items():
-            sizes = [int(subprocess.check_output(["du", "-sm", layer]).split()[0]) for layer in image.layers]
-            print(f"\n  {name}: {sum(sizes)} MB, of which Debian's base {sizes[-1]} MB", end="", file=sys.stderr)
-            self.assertLess(sum(sizes[:-1]), {"server": 100, "worker-cpu": 600}[name])
+def setUpModule():
+    OUT.mkdir(exist_ok=True)
+    os.chown(OUT, USER, USER)
+    TOKEN.unlink(missing_ok=True)
+    TOKEN.write_text("a token of the tests\n")
+    TOKEN.chmod(0o400)
+    os.chown(TOKEN, USER, USER)
+    Services.local = local_picture(OUT / "local.png")
 
 
-class ServicesTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.out = FOLDER / "out"
-        cls.out.mkdir(exist_ok=True)
-        os.chown(cls.out, 10001, 10001)
-        token = FOLDER / "worker-token"
-        token.unlink(missing_ok=True)
-        token.write_text("a token of the tests\n")
-        token.chmod(0o400)
-        os.chown(token, 10001, 10001)
-        cls.config = compose.read(REPOSITORY / "deploy/compose.cpu.yaml", {
-            "TESSERA_MODEL_DIR": str(TINY_FLUX), "TESSERA_WORKERS": str(WORKERS), "TESSERA_TOKEN_FILE": str(token)})
-        cls.local = local_picture(cls.out / "local.png")
+class Services(unittest.TestCase):
+    """Runs the services of FILE and a host with a client; `local` is the picture that all must make."""
+
+    FILE = None
+    VARIABLES = {"TESSERA_MODEL_DIR": str(TINY_FLUX), "TESSERA_TOKEN_FILE": str(TOKEN)}
+    local = None
+
+    def read_file(self):
+        return compose.read(REPOSITORY / "deploy" / self.FILE, self.VARIABLES)
 
     def setUp(self):
+        self.config = self.read_file()
         folder = FOLDER / "hosts" / self._testMethodName  # each host's log stays there
         self.deployment = self.enterContext(compose.Deployment(self.config, IMAGES, folder))
         self.server, = self.deployment.services["server"]
         self.workers = self.deployment.services["worker"]
-        self.client = self.deployment.add_client("clients", [(self.out, "/out", "rw")])
+        self.client = self.deployment.add_client("clients", [(OUT, "/out", "rw")])
         self.wait_until_serving()
 
     def wait_until_serving(self):
@@ -110,7 +85,12 @@ class ServicesTest(unittest.TestCase):
     def picture(self, *flags):
         done = self.call("generate", *flags, "--output", "/out/fox.png")
         self.assertEqual(done.returncode, 0, done.stderr)
-        return (self.out / "fox.png").read_bytes()
+        return (OUT / "fox.png").read_bytes()
+
+
+class CpuServicesTest(Services):
+    FILE = "compose.cpu.yaml"
+    VARIABLES = {**Services.VARIABLES, "TESSERA_WORKERS": str(WORKERS)}
 
     def test_picture_is_that_of_a_local_run(self):
         self.assertEqual(self.picture(*FOX), self.local)
@@ -159,5 +139,29 @@ class ServicesTest(unittest.TestCase):
         self.assertEqual(len(pictures), 1, "the running job was not finished")
 
 
-if __name__ == "__main__":
-    unittest.main(verbosity=2)
+class NodeServicesTest(Services):
+    """With CPUs in the place of GPUs, and the CPU's image."""
+
+    FILE = "compose.yaml"
+    VARIABLES = {**Services.VARIABLES, "TESSERA_DEVICES": ",".join(["cpu"] * WORKERS), "TESSERA_GROUP_SIZE": str(WORKERS)}
+
+    def read_file(self):
+        config = super().read_file()
+        worker = config["services"]["worker"]
+        worker["build"]["target"] = "worker-cpu"
+        worker["environment"]["TESSERA_THREADS"] = "1"
+        return config
+
+    def test_killed_child_is_respawned_in_its_container(self):
+        container, = self.workers
+        before = container.children()
+        self.assertEqual(len(before), WORKERS)
+        os.kill(before[1], signal.SIGKILL)
+        wait_for(lambda: len(set(container.children()) - set(before)) == 1, "a new child")
+        self.wait_until_serving()
+        self.assertEqual(self.picture(*FOX), self.local)
+        self.assertEqual(set(before) - set(container.children()), {before[1]})
+        self.assertEqual(container.restarts, 0)
+
+    def test_stop_ends_every_child(self):
+        self.assertEqual(set(self.deployment.stop().values()), {0})
