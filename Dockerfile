@@ -30,11 +30,12 @@ RUN --mount=type=cache,target=/root/.cache/ccache \
 
 FROM build AS build-worker-cuda
 RUN tools/install --cuda
-COPY --from=cuda-toolkit /usr/local/cuda-13.0 /usr/local/cuda
 COPY . .
 ARG CUDA_ARCHITECTURES=90
 RUN --mount=type=cache,target=/root/.cache/ccache \
-    tools/build release -DTESSERA_CUDA=ON "-DTESSERA_CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES}" -DTESSERA_TESTS=OFF tessera-worker && \
+    --mount=type=bind,from=cuda-toolkit,source=/usr/local/cuda-13.0,target=/usr/local/cuda \
+    tools/build release -DTESSERA_CUDA=ON "-DTESSERA_CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES}" -DTESSERA_TESTS=OFF \
+      tessera-worker && \
     cmake --install build/release --component worker --prefix /tree --strip && \
     cmake --install build/release --component cuda --prefix /tree
 

@@ -11,6 +11,7 @@ WORDS = {"ARG", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "RUN", "ST
 class Step:
     word: str  # RUN, COPY, ...
     flags: dict  # of --name=value, by name
+    mounts: list  # of --mount=, each by its own names
     text: str  # all that follows
 
 
@@ -31,11 +32,14 @@ def _step(line):
     word, rest = line.split(None, 1)
     if word not in WORDS:
         raise ValueError(f"{word}: not known here: {line}")
-    flags = {}
+    flags, mounts = {}, []
     while word in ("COPY", "RUN", "HEALTHCHECK") and (flag := re.match(r"--(\w[\w-]*)=(\S+)\s+", rest)):
-        flags[flag[1]] = flag[2]
+        if flag[1] == "mount":
+            mounts.append(assignments(flag[2].replace(",", " ")))
+        else:
+            flags[flag[1]] = flag[2]
         rest = rest[flag.end():]
-    return Step(word, flags, rest)
+    return Step(word, flags, mounts, rest)
 
 
 def assignments(text):

@@ -19,7 +19,8 @@ PRIVATE_MOUNTS = ["null", "zero", "full", "random", "urandom"]
 
 
 def _children(pid):
-    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 class Network:
@@ -132,8 +133,8 @@ class Container:
     def _spawn(self):
         with open(self._folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                ["ip", "netns", "exec", self._namespace, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
-                 "sh", "-c", self._script()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                ["ip", "netns", "exec", self._namespace, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork",
+                 "--kill-child", "sh", "-c", self._script()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         program = [*self.entrypoint, *self.command][0]
         while self._process.poll() is None and not self._runs(program):
             time.sleep(0.01)
@@ -181,7 +182,8 @@ class Container:
             if not os.path.isdir(what):
                 commands.append(["touch", inside])
             commands.append(["mount", "--bind", "-o", mode, what, inside])
-        commands += [["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "tmpfs", root / path.lstrip("/")] for path in self.tmpfs]
+        for path in self.tmpfs:
+            commands.append(["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "tmpfs", root / path.lstrip("/")])
         if self.read_only:
             commands.append(["mount", "-o", "remount,ro", root])
         commands.append(["exec", "chroot", root, *self._as_user(), *self.entrypoint, *self.command])

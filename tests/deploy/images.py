@@ -1,12 +1,13 @@
 """Makes the Dockerfile's images as folders, by its own steps, in a debootstrapped Debian.
 
-Usage: images.py FOLDER [--build]
+Usage: images.py FOLDER [--build] IMAGE...
 FOLDER holds `debian`, a bare system. A stage becomes FOLDER/layers/STAGE, what it adds to the one below; it is made again
 when its steps or what they copy have changed. The stages that compile are not run without --build: `cmake --install` of
-build/release makes the trees they would make.
+build/release makes the trees they would make. This machine's CUDA toolkit stands in for the one of the public image.
 Must run in a mount namespace of its own.
 """
 
+import argparse
 import dataclasses
 import fnmatch
 import functools
@@ -23,7 +24,6 @@ import time
 import dockerfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-TARGETS = ("server", "worker-cpu")
 
 
 @dataclasses.dataclass
@@ -98,11 +98,13 @@ class ImageMaker:
     def _make_stage(self, stage):
         if stage.base in self._stages:
             image = dataclasses.replace(self.make(stage.base))
+        elif stage.base.startswith("nvidia/cuda:"):
+            image = Image([pathlib.Path("/")], "")  # of which the toolkit's folder is used
         else:
             assert stage.base.startswith("debian:12"), f"{stage.base} is not to be had here"
             image = Image([self._folder / "debian"], "")
         sources = [self._sources(step) for step in stage.steps]
-        steps = [[step.word, step.flags, step.text, digest(files)] for step, files in zip(stage.steps, sources)]
+        steps = [[step.word, step.flags, step.mounts, step.text, digest(files)] for step, files in zip(stage.steps, sources)]
         image.key = hashlib.sha256(json.dumps([image.key, steps]).encode()).hexdigest()
         layer = self._folder / "layers" / stage.name
         stamp = layer.with_suffix(".key")
@@ -148,9 +150,9 @@ class ImageMaker:
 
     def _sources(self, step):
         """What a step reads beside the image: pairs of name and path."""
-        if step.word == "RUN" and "type=bind" in step.flags.get("mount", ""):
-            folder = dockerfile.assignments(step.flags["mount"].replace(",", " "))["source"]
-            return [(name, REPOSITORY / name) for name in context_files() if name.startswith(folder + "/")]
+        if step.word == "RUN":
+            folders = tuple(mount["source"] + "/" for mount in step.mounts if mount["type"] == "bind" and "from" not in mount)
+            return [(name, REPOSITORY / name) for name in context_files() if name.startswith(folders)]
         if step.word != "COPY":
             return []
         *sources, _ = shlex.split(step.text)
@@ -167,20 +169,20 @@ class ImageMaker:
             shutil.copy2(path, target / name)
 
     def _run_step(self, step, image, root):
-        mount = dockerfile.assignments(step.flags.get("mount", "type=none").replace(",", " "))
-        target = root / mount.get("target", "/").lstrip("/")
-        target.mkdir(parents=True, exist_ok=True)
-        if mount["type"] == "cache":
-            cache = self._folder / "cache"
-            cache.mkdir(exist_ok=True)
-            run("mount", "--bind", cache, target)
-        elif mount["type"] == "bind":
-            run("mount", "--bind", "-o", "ro", REPOSITORY / mount["source"], target)
+        for mount in step.mounts:
+            target = root / mount["target"].lstrip("/")
+            target.mkdir(parents=True, exist_ok=True)
+            if mount["type"] == "cache":
+                source = self._folder / "cache"
+                source.mkdir(exist_ok=True)
+            else:
+                source = self.make(mount["from"]).find(mount["source"]) if "from" in mount else REPOSITORY / mount["source"]
+            run("mount", "--bind", "-o", "rw" if mount["type"] == "cache" else "ro", source, target)
         variables = [f"{name}={value}" for name, value in {**os.environ, **image.env}.items()]
         run("chroot", root, "env", "-i", *variables, "/bin/sh", "-c", f"cd {image.workdir} && {step.text}",
             stdin=subprocess.DEVNULL)
-        if mount["type"] != "none":
-            run("umount", target)
+        for mount in step.mounts:
+            run("umount", root / mount["target"].lstrip("/"))
 
     def _note(self, step, image):
         if step.word in ("ENV", "ARG"):
@@ -206,10 +208,14 @@ def read_images(folder):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
-    maker = ImageMaker(folder, build="--build" in sys.argv[2:])
-    made = {name: dataclasses.asdict(maker.make(name)) for name in TARGETS}
-    (folder / "images.json").write_text(json.dumps(made, default=str))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--build", action="store_true")
+    parser.add_argument("images", nargs="+")
+    flags = parser.parse_args()
+    maker = ImageMaker(flags.folder, flags.build)
+    made = {name: dataclasses.asdict(maker.make(name)) for name in flags.images}
+    (flags.folder / "images.json").write_text(json.dumps(made, default=str))
 
 
 if __name__ == "__main__":
