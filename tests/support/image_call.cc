@@ -33,9 +33,10 @@ void ImageCall::Run(v1::ImageService::Stub& stub, const v1::GenerateImageRequest
 
 grpc::Status ImageCall::Read(grpc::ClientReader<Event>& stream, const OnEvent& on_event) {
   ImageAssembler assembler;
-  v1::GenerationMetadata metadata;
+  std::optional<v1::GenerationMetadata> metadata;
   Event event;
   while (stream.Read(&event)) {
+    EXPECT_FALSE(metadata.has_value()) << "an event after the last";
     if (event.has_image_chunk()) {
       const absl::Status added = assembler.Add(event.image_chunk());
       EXPECT_TRUE(added.ok()) << added;
@@ -54,9 +55,10 @@ grpc::Status ImageCall::Read(grpc::ClientReader<Event>& stream, const OnEvent& o
   if (!status.ok()) return status;
   absl::StatusOr<std::vector<std::string>> pngs = std::move(assembler).Finish();
   EXPECT_TRUE(pngs.ok()) << pngs.status();
+  EXPECT_TRUE(metadata.has_value()) << "a picture without metadata";
   MutexLock lock(mutex_);
   if (pngs.ok()) result_.pngs = *std::move(pngs);
-  result_.metadata = std::move(metadata);
+  if (metadata.has_value()) result_.metadata = *std::move(metadata);
   return status;
 }
 
@@ -86,6 +88,20 @@ const CallResult& ImageCall::Wait() {
     while (!ended_) changed_.wait(mutex_);
   }
   return result_;
+}
+
+CallResult GenerateUnary(const ServiceProcess& service, const v1::GenerateImageRequest& request,
+                         std::optional<std::chrono::milliseconds> deadline) {
+  grpc::ClientContext context;
+  context.set_deadline(system_clock::now() + deadline.value_or(kLivenessLimit));
+  v1::GenerateImageResponse response;
+  CallResult result;
+  result.status = service.stub().GenerateImage(&context, request, &response);
+  for (v1::Image& image : *response.mutable_images()) {
+    result.pngs.push_back(std::move(*image.mutable_png()));
+  }
+  result.metadata = std::move(*response.mutable_metadata());
+  return result;
 }
 
 ImageCall::Matcher StepReached(int step) {

@@ -62,6 +62,10 @@ class ImageCall {
   std::jthread thread_;
 };
 
+// A GenerateImage call on this thread.
+CallResult GenerateUnary(const ServiceProcess& service, const v1::GenerateImageRequest& request,
+                         std::optional<std::chrono::milliseconds> deadline = {});
+
 // At least `step` steps (1-based) of the attempt are done. (The server tells a slow reader of the
 // latest step only.)
 ImageCall::Matcher StepReached(int step);
