@@ -113,7 +113,7 @@ class ImageMaker:
             stamp.unlink(missing_ok=True)
             shutil.rmtree(layer, ignore_errors=True)
             layer.mkdir(parents=True)
-        self._take_steps(stage, sources, image, layer, fresh)
+        self._take_steps(stage, sources, image, layer, fresh and bool(steps))
         stamp.write_text(image.key)
         image.layers = [layer, *image.layers]
         return image
@@ -150,6 +150,9 @@ class ImageMaker:
 
     def _sources(self, step):
         """What a step reads beside the image: pairs of name and path."""
+        for other in [step.flags, *step.mounts]:
+            if "from" in other:
+                self.make(other["from"])  # now, while no root is mounted
         if step.word == "RUN":
             folders = tuple(mount["source"] + "/" for mount in step.mounts if mount["type"] == "bind" and "from" not in mount)
             return [(name, REPOSITORY / name) for name in context_files() if name.startswith(folders)]

@@ -99,8 +99,10 @@ class CpuServicesTest(Services):
             self.assertIn(f"{worker.name}:1 ", info)
         print("\n" + info, file=sys.stderr)
 
-    def test_health_check_of_the_file_succeeds(self):
-        done = self.server.execute(*self.config["services"]["server"]["healthcheck"]["test"][1:])
+    def test_health_check_is_that_of_the_image_and_succeeds(self):
+        command = self.config["services"]["server"]["healthcheck"]["test"]
+        self.assertEqual(command, ["CMD", *self.server.image.healthcheck])
+        done = self.server.execute(*command[1:])
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_containers_have_no_rights_and_roots_that_cannot_be_written(self):
