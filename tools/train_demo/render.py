@@ -32,9 +32,9 @@ def outline(shape, x, y, r):
     return [(float(x + r * cx), float(y + r * cy)) for cx, cy in corners]
 
 
-def _draw(canvas, thing, side, background):
+def _draw(canvas, thing, side, palette, background):
     x, y, r = thing.x * side, thing.y * side, thing.radius * side
-    colour = COLOURS[thing.colour]
+    colour = palette[thing.colour]
     if thing.shape in ("circle", "ring"):
         canvas.ellipse([x - r, y - r, x + r, y + r], fill=colour)
         if thing.shape == "ring":
@@ -44,12 +44,12 @@ def _draw(canvas, thing, side, background):
         canvas.polygon(outline(thing.shape, x, y, r), fill=colour)
 
 
-def render(scene, side):
-    """The picture of a scene, uint8 [side, side, 3]."""
+def render(scene, side, palette=COLOURS):
+    """The picture of a scene, uint8 [side, side, 3]; `palette`: RGB by name."""
     large = side * OVERSAMPLING
-    background = COLOURS[scene.background]
+    background = palette[scene.background]
     image = Image.new("RGB", (large, large), background)
     canvas = ImageDraw.Draw(image)
     for thing in scene.things:
-        _draw(canvas, thing, large, background)
+        _draw(canvas, thing, large, palette, background)
     return np.asarray(image.resize((side, side), Image.BOX))
