@@ -9,6 +9,7 @@ if(NOT TESSERA_CUDA STREQUAL "OFF")
   find_program(CMAKE_CUDA_COMPILER NAMES $ENV{CUDACXX} nvcc HINTS $ENV{CUDA_HOME}/bin PATHS /usr/local/cuda/bin)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
+    add_library(CUDA::nvToolsExt INTERFACE IMPORTED)  # CMake 3.25 insists on it; CUDA 13 has it no more
     find_package(CUDAToolkit REQUIRED)
     set(TESSERA_WITH_CUDA ON)
   elseif(NOT TESSERA_CUDA STREQUAL "AUTO")
