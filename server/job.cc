@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "worker/base/check.h"
 
 namespace tessera {
@@ -47,12 +48,25 @@ bool IsLegalTransition(JobState from, JobState to) {
 }
 
 Job::Job(JobSpec spec, std::shared_ptr<JobListener> listener)
-    : spec_(std::move(spec)), listener_(std::move(listener)) {}
+    : spec_(std::move(spec)), listener_(std::move(listener)), deadline_(spec_.deadline) {}
 
-void Job::StartAttempt(TimePoint now) {
+bool Job::MayRunOn(int ranks) const {
+  return first_attempt_ranks_ == 0 || first_attempt_ranks_ == ranks ||
+         spec_.request.allow_ranks_change();
+}
+
+void Job::StartAttempt(TimePoint now, int ranks) {
   MoveTo(JobState::kRunning);
   told_position_ = -1;
-  attempt_ = {.number = attempt_.number + 1, .started_at = now, .steps_done = 0};
+  if (first_attempt_ranks_ == 0) first_attempt_ranks_ = ranks;
+  attempt_ = {.number = attempt_.number + 1, .ranks = ranks, .started_at = now, .steps_done = 0};
+}
+
+void Job::NoteInterruption(TimePoint now, const RunResult& result) {
+  interruptions_.first_at = std::min(interruptions_.first_at, now);
+  interruptions_.latest =
+      absl::StrCat("rank ", result.rank, ": ", std::string(result.status.message()));
+  interruptions_.always_broke &= result.outcome == RunOutcome::kBroken;
 }
 
 void Job::TellPosition(int position, std::optional<double> predicted_wait_s) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -7,6 +8,7 @@
 
 #include "server/clock.h"
 #include "server/job_listener.h"
+#include "server/job_run.h"
 #include "tessera/v1/image_service.pb.h"
 
 namespace tessera {
@@ -28,7 +30,7 @@ bool IsTerminal(JobState state);
 // Every transition a job may take:
 //   kQueued   -> kRunning | kFailed | kCancelled | kExpired
 //   kRunning  -> kStopping | kSucceeded | kFailed
-//             -> kQueued, when its epoch ended without a fault of its own and it may run again
+//             -> kQueued, when it was interrupted and may run again
 //   kStopping -> kCancelled | kExpired
 bool IsLegalTransition(JobState from, JobState to);
 
@@ -51,8 +53,16 @@ class Job {
   // One try on one epoch of a group.
   struct Attempt {
     int number = 0;  // 1-based; 0 before the first
+    int ranks = 0;
     TimePoint started_at;
     int steps_done = 0;
+  };
+  // What ended attempts whose epoch did not last.
+  struct Interruptions {
+    TimePoint first_at = kNever;
+    std::string latest;  // in words
+    // Every attempt so far broke the group that it ran on (RunOutcome::kBroken).
+    bool always_broke = true;
   };
 
   Job(JobSpec spec, std::shared_ptr<JobListener> listener);
@@ -69,9 +79,16 @@ class Job {
   // Tells the listener, unless it knows.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
 
+  // Any number of times later than it was.
+  TimePoint deadline() const { return deadline_; }
+  void ExtendDeadline(TimePoint deadline) { deadline_ = std::max(deadline_, deadline); }
+
   const Attempt& attempt() const { return attempt_; }
+  int first_attempt_ranks() const { return first_attempt_ranks_; }
+  // Whether the next attempt may be made by so many ranks.
+  bool MayRunOn(int ranks) const;
   // kQueued -> kRunning.
-  void StartAttempt(TimePoint now);
+  void StartAttempt(TimePoint now, int ranks);
   void SetStepsDone(int steps_done) { attempt_.steps_done = steps_done; }
 
   // "queue", "text_encode", "denoise" or "vae_decode".
@@ -81,6 +98,9 @@ class Job {
   void Stop(JobState terminal);
   JobState stopping_towards() const { return stopping_towards_; }
 
+  const Interruptions& interruptions() const { return interruptions_; }
+  // The epoch of its attempt has ended.
+  void NoteInterruption(TimePoint now, const RunResult& result);
   // kRunning -> kQueued.
   void RunAgain() { MoveTo(JobState::kQueued); }
 
@@ -95,7 +115,10 @@ class Job {
   JobState state_ = JobState::kQueued;
   JobState stopping_towards_ = JobState::kCancelled;
   std::optional<v1::GenerateImageRequest> effective_;
+  TimePoint deadline_;
   Attempt attempt_;
+  int first_attempt_ranks_ = 0;
+  Interruptions interruptions_;
   int told_position_ = -1;
 };
 

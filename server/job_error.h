@@ -26,6 +26,7 @@ inline constexpr char kCancelled[] = "CANCELLED";
 inline constexpr char kDraining[] = "DRAINING";
 inline constexpr char kNoGroup[] = "NO_GROUP";
 inline constexpr char kWorkerLost[] = "WORKER_LOST";
+inline constexpr char kJobBreaksWorkers[] = "JOB_BREAKS_WORKERS";
 inline constexpr char kOutOfDeviceMemory[] = "OUT_OF_DEVICE_MEMORY";
 inline constexpr char kGenerationFailed[] = "GENERATION_FAILED";
 }  // namespace reason

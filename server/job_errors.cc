@@ -25,6 +25,11 @@ std::string InWords(const Job& job) {
                       job.effective()->num_inference_steps(), " steps");
 }
 
+std::string Attempts(const Job& job) {
+  const int number = job.attempt().number;
+  return absl::StrCat(number, number == 1 ? " attempt" : " attempts");
+}
+
 std::string InSeconds(double seconds) { return absl::StrFormat("%.3f", seconds); }
 
 }  // namespace
@@ -94,16 +99,28 @@ JobError Cancelled(const Job& job) {
           .metadata = Where(job)};
 }
 
-JobError WorkerLost(const Job& job, const RunResult& result) {
-  JobError error = {
-      .code = absl::StatusCode::kUnavailable,
-      .reason = reason::kWorkerLost,
-      .message = absl::StrCat("job ", job.id(), " was interrupted ", InWords(job), ": rank ",
-                              result.rank, ": ", std::string(result.status.message())),
-      .metadata = Where(job),
-      .retry_after_s = kRegroupS};
-  error.metadata["rank"] = absl::StrCat(result.rank);
-  return error;
+JobError CallLeft(const std::string& job_id) {
+  return {.code = absl::StatusCode::kCancelled,
+          .reason = reason::kCancelled,
+          .message = absl::StrCat("the client left; job ", job_id, " goes on for other calls"),
+          .metadata = {{"job_id", job_id}}};
+}
+
+JobError WorkerLost(const Job& job) {
+  return {.code = absl::StatusCode::kUnavailable,
+          .reason = reason::kWorkerLost,
+          .message = absl::StrCat("job ", job.id(), " was interrupted in ", Attempts(job),
+                                  ", at last: ", job.interruptions().latest),
+          .metadata = Where(job),
+          .retry_after_s = kRegroupS};
+}
+
+JobError JobBreaksWorkers(const Job& job) {
+  return {.code = absl::StatusCode::kInternal,
+          .reason = reason::kJobBreaksWorkers,
+          .message = absl::StrCat("job ", job.id(), " broke the group that it ran on in ",
+                                  Attempts(job), ", at last: ", job.interruptions().latest),
+          .metadata = Where(job)};
 }
 
 JobError GenerationFailed(const Job& job, const RunResult& result) {

@@ -24,8 +24,12 @@ JobError NoGroup(const std::string& why);
 // Of a job where it stands: its stage and the steps it has done go into the details.
 JobError DeadlinePassed(const Job& job);
 JobError Cancelled(const Job& job);
-// A rank was lost, and the job may not run again.
-JobError WorkerLost(const Job& job, const RunResult& result);
+// The client of one of the calls that share a job has left.
+JobError CallLeft(const std::string& job_id);
+// It was interrupted, and may not run again.
+JobError WorkerLost(const Job& job);
+// Every attempt broke the group that it ran on.
+JobError JobBreaksWorkers(const Job& job);
 // A rank's own error.
 JobError GenerationFailed(const Job& job, const RunResult& result);
 // The server ends without waiting for the job.

@@ -1,5 +1,6 @@
 #include "server/job_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/base/check.h"
@@ -11,17 +12,21 @@ void JobQueue::PushBack(std::unique_ptr<Job> job) {
   jobs_.push_back(std::move(job));
 }
 
-std::unique_ptr<Job> JobQueue::PopFront() {
-  if (jobs_.empty()) return nullptr;
-  std::unique_ptr<Job> job = std::move(jobs_.front());
-  jobs_.pop_front();
+std::unique_ptr<Job> JobQueue::TakeFirst(const std::function<bool(const Job&)>& predicate) {
+  const auto found =
+      std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& job) { return predicate(*job); });
+  if (found == jobs_.end()) return nullptr;
+  std::unique_ptr<Job> job = std::move(*found);
+  jobs_.erase(found);
   return job;
 }
 
+std::unique_ptr<Job> JobQueue::PopFront() {
+  return TakeFirst([](const Job&) { return true; });
+}
+
 std::unique_ptr<Job> JobQueue::Remove(const std::string& job_id) {
-  std::vector<std::unique_ptr<Job>> removed =
-      RemoveIf([&](const Job& job) { return job.id() == job_id; });
-  return removed.empty() ? nullptr : std::move(removed.front());
+  return TakeFirst([&](const Job& job) { return job.id() == job_id; });
 }
 
 std::vector<std::unique_ptr<Job>> JobQueue::RemoveIf(

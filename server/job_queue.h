@@ -32,6 +32,8 @@ class JobQueue {
   // no room.
   void PushFront(std::unique_ptr<Job> job) { jobs_.push_front(std::move(job)); }
 
+  // The first that `predicate` holds for; null when there is none.
+  std::unique_ptr<Job> TakeFirst(const std::function<bool(const Job&)>& predicate);
   // Null when empty.
   std::unique_ptr<Job> PopFront();
 

@@ -57,7 +57,11 @@ void JobRun::Report(int rank, const internal::v1::JobDone& done) {
 }
 
 void JobRun::Lose(int rank, const absl::Status& why) {
-  if (!ranks_[rank].has_value()) ranks_[rank] = Rank{RankEnd::kLost, why};
+  if (ranks_[rank].has_value()) return;
+  RankEnd end = RankEnd::kLost;
+  if (absl::IsDeadlineExceeded(why)) end = RankEnd::kSilent;
+  if (absl::IsAborted(why)) end = RankEnd::kInterrupted;
+  ranks_[rank] = Rank{end, why};
 }
 
 bool JobRun::complete() const {
@@ -92,8 +96,11 @@ RunResult JobRun::TakeResult() {
       result.outcome = RunOutcome::kStopped;
       break;
     case RankEnd::kInterrupted:
-    case RankEnd::kLost:
+    case RankEnd::kSilent:
       result.outcome = RunOutcome::kInterrupted;
+      break;
+    case RankEnd::kLost:
+      result.outcome = RunOutcome::kBroken;
       break;
     case RankEnd::kOwnError:
       result.outcome = RunOutcome::kFailed;

@@ -15,7 +15,8 @@ enum class RunOutcome {
   kSucceeded,    // every rank is done and the pictures are whole
   kFailed,       // a rank failed by itself; `status` is its own error
   kStopped,      // every rank left the job after a vote
-  kInterrupted,  // a rank was lost, or the epoch ended: not the job's fault
+  kBroken,       // a rank's process ended or hung while it worked on the job, which may be why
+  kInterrupted,  // a rank fell silent, or the epoch ended: not the job's fault
 };
 
 struct RunResult {
@@ -38,7 +39,8 @@ class JobRun {
   // INVALID_ARGUMENT when the piece cannot be part of the pictures.
   absl::Status AddChunk(const internal::v1::ImageChunk& chunk);
 
-  // The first end of a rank counts.
+  // The first end of a rank counts. `why` as in WorkerPool::Listener::OnWorkerLost, or ABORTED when
+  // the rank has left the epoch.
   void Report(int rank, const internal::v1::JobDone& done);
   void Lose(int rank, const absl::Status& why);
 
@@ -49,7 +51,8 @@ class JobRun {
   RunResult TakeResult();
 
  private:
-  enum class RankEnd { kOk, kStopped, kInterrupted, kLost, kOwnError };  // by rising weight
+  // By rising weight.
+  enum class RankEnd { kOk, kStopped, kInterrupted, kSilent, kLost, kOwnError };
   struct Rank {
     RankEnd end = RankEnd::kOk;
     absl::Status status;

@@ -5,13 +5,14 @@
 namespace tessera {
 
 JobSuccess MakeSuccess(const Job& job, RunResult result, const internal::v1::Register& worker,
-                       int ranks, TimePoint now) {
+                       TimePoint now) {
   JobSuccess success = {.pngs = std::move(result.pngs), .metadata = {}};
   v1::GenerationMetadata& metadata = success.metadata;
   const internal::v1::JobReport& report = result.report;
   metadata.set_job_id(job.id());
   *metadata.mutable_effective_request() = *job.effective();
-  metadata.set_ranks(ranks);
+  metadata.set_ranks(job.attempt().ranks);
+  metadata.set_first_attempt_ranks(job.first_attempt_ranks());
   metadata.set_attempts(job.attempt().number);
   metadata.set_model_name(worker.model().name());
   metadata.set_model_fingerprint(worker.model().fingerprint());

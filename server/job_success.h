@@ -8,8 +8,8 @@
 
 namespace tessera {
 
-// The answer to a job whose run succeeded at `now` on `ranks` workers like `worker`.
+// The answer to a job whose run succeeded at `now` on workers like `worker`.
 JobSuccess MakeSuccess(const Job& job, RunResult result, const internal::v1::Register& worker,
-                       int ranks, TimePoint now);
+                       TimePoint now);
 
 }  // namespace tessera

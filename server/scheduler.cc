@@ -38,13 +38,7 @@ void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
   auto job = std::make_unique<Job>(std::move(spec), std::move(listener));
   std::optional<JobError> error = resolver_.Resolve(*job);
   if (!error.has_value()) error = Refusal(*job);
-  if (error.has_value()) {
-    spdlog::info("event=job_refused job={} reason={} why=\"{}\"", job->id(), error->reason,
-                 error->message);
-    tallies_.set_refused(tallies_.refused() + 1);
-    job->listener().OnFinished(*std::move(error));
-    return;
-  }
+  if (error.has_value()) return Refuse(job->spec(), job->listener(), *std::move(error));
   spdlog::info("event=job_admitted job={} queue_length={}", job->id(), queue_.length());
   spdlog::debug("event=job_prompt job={} prompt={}", job->id(),
                 Quote(job->spec().request.prompt()));
@@ -52,6 +46,13 @@ void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
   queue_.PushBack(std::move(job));
   TellPositions();
   Dispatch();
+}
+
+void Scheduler::Refuse(const JobSpec& spec, JobListener& listener, JobError error) {
+  spdlog::info("event=job_refused job={} reason={} why=\"{}\"", spec.id, error.reason,
+               error.message);
+  tallies_.set_refused(tallies_.refused() + 1);
+  listener.OnFinished(std::move(error));
 }
 
 std::optional<JobError> Scheduler::Refusal(const Job& job) const {
@@ -67,8 +68,8 @@ std::optional<JobError> Scheduler::Refusal(const Job& job) const {
 }
 
 std::optional<JobError> Scheduler::DeadlineRefusal(const Job& job) const {
-  if (job.spec().deadline == kNever) return std::nullopt;
-  const double allowed_s = SecondsBetween(clock_.Now(), job.spec().deadline);
+  if (job.deadline() == kNever) return std::nullopt;
+  const double allowed_s = SecondsBetween(clock_.Now(), job.deadline());
   if (allowed_s <= 0) return DeadlinePassed(job);
   const std::optional<Prediction> prediction = predictor_.Predict(job);
   if (!prediction.has_value() || !prediction->fastest_s.has_value()) return std::nullopt;
@@ -99,18 +100,27 @@ void Scheduler::OnGroupChanged() {
 }
 
 void Scheduler::Dispatch() {
-  if (running_ != nullptr || !group_.ready() || queue_.empty()) return;
-  running_ = queue_.PopFront();
+  if (running_ != nullptr || !group_.ready()) return;
+  const int ranks = group_.ranks();
+  running_ = queue_.TakeFirst([&](const Job& job) { return job.MayRunOn(ranks); });
+  if (running_ == nullptr) return;
   Check(running_->effective().has_value(), "a group is ready only when the model is known");
-  running_->StartAttempt(clock_.Now());
-  if (ClassOf(group_.member_info()) != ClassOf(running_worker_)) predictor_.Forget();
-  running_worker_ = group_.member_info();
+  running_->StartAttempt(clock_.Now(), ranks);
+  NoteGroup();
   spdlog::info("event=job_started job={} attempt={} ranks={}", running_->id(),
-               running_->attempt().number, group_.size());
+               running_->attempt().number, ranks);
   tallies_.set_attempts(tallies_.attempts() + 1);
   group_.Run(MakeRun(*running_));
-  running_->listener().OnAttemptStarted(running_->attempt().number, group_.size());
+  running_->listener().OnAttemptStarted(running_->attempt().number, ranks);
   TellPositions();
+}
+
+void Scheduler::NoteGroup() {
+  const bool as_before =
+      ClassOf(group_.member_info()) == ClassOf(running_worker_) && group_.ranks() == running_ranks_;
+  if (!as_before) predictor_.Forget();
+  running_worker_ = group_.member_info();
+  running_ranks_ = group_.ranks();
 }
 
 RunRequest Scheduler::MakeRun(const Job& job) const {
@@ -138,8 +148,8 @@ void Scheduler::Abandon(const std::string& job_id) {
   const bool is_running = running_ != nullptr && running_->id() == job_id;
   std::unique_ptr<Job> queued = is_running ? nullptr : queue_.Remove(job_id);
   if (!is_running && queued == nullptr) return;
-  const JobSpec& spec = is_running ? running_->spec() : queued->spec();
-  const bool expired = clock_.Now() + Seconds(kDeadlineSlackS) >= spec.deadline;
+  const TimePoint deadline = is_running ? running_->deadline() : queued->deadline();
+  const bool expired = clock_.Now() + Seconds(kDeadlineSlackS) >= deadline;
   const JobState terminal = expired ? JobState::kExpired : JobState::kCancelled;
   if (is_running) {
     Stop(terminal,
@@ -179,8 +189,7 @@ void Scheduler::FinishRunning(RunResult result) {
     case RunOutcome::kSucceeded: {
       const double run_s = SecondsBetween(job->attempt().started_at, clock_.Now());
       predictor_.Record(*job, result.report, run_s);
-      JobSuccess success =
-          MakeSuccess(*job, std::move(result), running_worker_, group_.size(), clock_.Now());
+      JobSuccess success = MakeSuccess(*job, std::move(result), running_worker_, clock_.Now());
       Finish(std::move(job), JobState::kSucceeded, std::move(success));
       return;
     }
@@ -190,18 +199,31 @@ void Scheduler::FinishRunning(RunResult result) {
       return;
     }
     case RunOutcome::kStopped:  // nobody asked for it
+    case RunOutcome::kBroken:
     case RunOutcome::kInterrupted:
-      if (job->attempt().number < options_.max_attempts) {
-        spdlog::warn("event=job_interrupted job={} attempt={} why=\"{}\"", job->id(),
-                     job->attempt().number, std::string(result.status.message()));
-        job->RunAgain();
-        queue_.PushFront(std::move(job));
-        return;
-      }
-      JobError error = WorkerLost(*job, result);
-      Finish(std::move(job), JobState::kFailed, std::move(error));
-      return;
+      return FinishInterrupted(std::move(job), result);
   }
+}
+
+void Scheduler::FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result) {
+  const TimePoint now = clock_.Now();
+  job->NoteInterruption(now, result);
+  spdlog::warn("event=job_interrupted job={} attempt={} steps_done={} why=\"{}\"", job->id(),
+               job->attempt().number, job->attempt().steps_done, job->interruptions().latest);
+  if (job->attempt().number < options_.max_attempts && !RetryWindowIsOver(*job, now)) {
+    job->RunAgain();
+    queue_.PushFront(std::move(job));
+    return;
+  }
+  const bool breaks_groups = options_.max_attempts > 1 && job->interruptions().always_broke &&
+                             job->attempt().number >= options_.max_attempts;
+  JobError error = breaks_groups ? JobBreaksWorkers(*job) : WorkerLost(*job);
+  Finish(std::move(job), JobState::kFailed, std::move(error));
+}
+
+bool Scheduler::RetryWindowIsOver(const Job& job, TimePoint now) const {
+  const TimePoint first_at = job.interruptions().first_at;
+  return first_at != kNever && first_at + Seconds(options_.retry_window_s) <= now;
 }
 
 void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result) {
@@ -260,23 +282,41 @@ void Scheduler::FlushQueue(const JobError& error) {
 }
 
 void Scheduler::OnTime(TimePoint now) {
-  if (running_ != nullptr && running_->spec().deadline <= now) {
+  if (running_ != nullptr && running_->deadline() <= now) {
     Stop(JobState::kExpired, internal::v1::STOP_REASON_DEADLINE);
   }
-  auto expired = queue_.RemoveIf([&](const Job& job) { return job.spec().deadline <= now; });
+  auto expired = queue_.RemoveIf([&](const Job& job) { return job.deadline() <= now; });
   for (std::unique_ptr<Job>& job : expired) {
     JobError error = DeadlinePassed(*job);
     Finish(std::move(job), JobState::kExpired, std::move(error));
   }
-  if (!expired.empty()) TellPositions();
+  auto given_up = queue_.RemoveIf([&](const Job& job) { return RetryWindowIsOver(job, now); });
+  for (std::unique_ptr<Job>& job : given_up) {
+    JobError error = WorkerLost(*job);
+    Finish(std::move(job), JobState::kFailed, std::move(error));
+  }
+  if (!expired.empty() || !given_up.empty()) TellPositions();
+}
+
+void Scheduler::ExtendDeadline(const std::string& job_id, TimePoint deadline) {
+  if (running_ != nullptr && running_->id() == job_id) running_->ExtendDeadline(deadline);
+  for (int i = 0; i < queue_.length(); ++i) {
+    if (queue_.at(i).id() == job_id) queue_.at(i).ExtendDeadline(deadline);
+  }
 }
 
 TimePoint Scheduler::NextDue() const {
   TimePoint due = kNever;
   if (running_ != nullptr && running_->state() == JobState::kRunning) {
-    due = running_->spec().deadline;
+    due = running_->deadline();
   }
-  for (int i = 0; i < queue_.length(); ++i) due = std::min(due, queue_.at(i).spec().deadline);
+  for (int i = 0; i < queue_.length(); ++i) {
+    const Job& job = queue_.at(i);
+    due = std::min(due, job.deadline());
+    if (job.interruptions().first_at != kNever) {
+      due = std::min(due, job.interruptions().first_at + Seconds(options_.retry_window_s));
+    }
+  }
   return due;
 }
 

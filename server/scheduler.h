@@ -19,7 +19,10 @@ struct SchedulerOptions {
   int max_queue_length = 32;                // jobs that wait, besides the running one
   int64_t max_unary_reply_bytes = 4 << 20;  // gRPC clients' own default limit
   RequestDefaults defaults;
-  int max_attempts = 1;  // of a job whose epoch ended by no fault of its own
+  // An interrupted job runs again until it has had so many attempts, or so long after its first
+  // interruption.
+  int max_attempts = 3;
+  double retry_window_s = 300;
   ProgressOptions progress;
 };
 
@@ -40,6 +43,12 @@ class Scheduler final : public WorkerGroup::Listener {
 
   // From now on jobs are refused. `drained` is called once, when the last admitted one has ended.
   void Drain(absl::AnyInvocable<void()> drained);
+
+  // Answers a call that never becomes a job.
+  void Refuse(const JobSpec& spec, JobListener& listener, JobError error);
+
+  // Another call waits for the job, until then.
+  void ExtendDeadline(const std::string& job_id, TimePoint deadline);
 
   // Ends every job at once, without waiting for the group.
   void FailAll(const JobError& error);
@@ -62,11 +71,15 @@ class Scheduler final : public WorkerGroup::Listener {
   std::optional<JobError> DeadlineRefusal(const Job& job) const;
 
   void Dispatch();
+  // Before a run: predictions hold for one kind and number of ranks.
+  void NoteGroup();
   RunRequest MakeRun(const Job& job) const;
 
   void Stop(JobState terminal, internal::v1::StopReason why);
   // The running job's end, by what its ranks reported.
   void FinishRunning(RunResult result);
+  void FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result);
+  bool RetryWindowIsOver(const Job& job, TimePoint now) const;
   void Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result);
   void Tally(JobState terminal);
   void FlushQueue(const JobError& error);
@@ -84,6 +97,7 @@ class Scheduler final : public WorkerGroup::Listener {
   JobQueue queue_;
   std::unique_ptr<Job> running_;           // kRunning or kStopping
   internal::v1::Register running_worker_;  // what its ranks have in common
+  int running_ranks_ = 0;
   v1::JobTallies tallies_;
   bool draining_ = false;
   absl::AnyInvocable<void()> drained_;

@@ -22,6 +22,7 @@ ServerCore::ServerCore(const ServerCoreOptions& options, const Clock& clock, Eve
       pool_(options.pool, clock, launcher, model),
       group_(options.group, clock, pool_),
       scheduler_(options.scheduler, clock, group_, std::move(draw_seed)),
+      calls_(options.calls, clock, scheduler_),
       on_ready_changed_(std::move(on_ready_changed)) {
   pool_.SetListener(group_);
   group_.SetListener(scheduler_);
@@ -50,13 +51,13 @@ std::string ServerCore::Submit(v1::GenerateImageRequest request, ReplyKind reply
                   .submitted_at = clock_.Now(),
                   .deadline = deadline};
   loop_.Post([this, spec = std::move(spec), listener = std::move(listener)]() mutable {
-    scheduler_.Submit(std::move(spec), std::move(listener));
+    calls_.Submit(std::move(spec), std::move(listener));
   });
   return id;
 }
 
-void ServerCore::Abandon(std::string job_id) {
-  loop_.Post([this, job_id = std::move(job_id)] { scheduler_.Abandon(job_id); });
+void ServerCore::Abandon(std::string call_id) {
+  loop_.Post([this, call_id = std::move(call_id)] { calls_.Abandon(call_id); });
 }
 
 void ServerCore::Describe(absl::AnyInvocable<void(v1::GetServerInfoResponse)> done) {
@@ -74,6 +75,7 @@ v1::GetServerInfoResponse ServerCore::ServerInfo() const {
   info.set_default_text_mode(options_.defaults.text_mode);
   info.set_max_unary_reply_bytes(options_.max_unary_reply_bytes);
   *info.mutable_jobs() = scheduler_.tallies();
+  info.mutable_jobs()->set_joined(calls_.joined());
   return info;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/event_loop.h"
+#include "server/idempotent_calls.h"
 #include "server/scheduler.h"
 #include "server/worker_group.h"
 #include "server/worker_pool.h"
@@ -19,6 +20,7 @@ struct ServerCoreOptions {
   WorkerPoolOptions pool;
   WorkerGroupOptions group;
   SchedulerOptions scheduler;
+  IdempotentCallsOptions calls;
 };
 
 // Everything behind the two listeners: the door through which gRPC's threads reach the scheduler
@@ -35,10 +37,11 @@ class ServerCore {
              std::optional<ModelInfo> model, WorkerLauncher* launcher,
              RequestResolver::SeedSource draw_seed, ReadyCallback on_ready_changed);
 
-  // Returns the job's id. The listener hears how it ends, in any case.
+  // Returns the call's id, which is the job's if the call makes one. The listener hears how it
+  // ends, in any case.
   std::string Submit(v1::GenerateImageRequest request, ReplyKind reply, TimePoint deadline,
                      std::shared_ptr<JobListener> listener);
-  void Abandon(std::string job_id);
+  void Abandon(std::string call_id);
   void Describe(absl::AnyInvocable<void(v1::GetServerInfoResponse)> done);
 
   void OnLinkMessage(std::shared_ptr<WorkerChannel> channel, internal::v1::ConnectRequest message);
@@ -68,6 +71,7 @@ class ServerCore {
   WorkerPool pool_;
   WorkerGroup group_;
   Scheduler scheduler_;
+  IdempotentCalls calls_;
   ReadyCallback on_ready_changed_;
   bool was_ready_ = false;
 };

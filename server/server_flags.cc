@@ -32,6 +32,20 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
       ->check(CLI::Range(0, 64));
   Add(app, "group-size", flags.group_size, "Workers that make one image together; 0: all spawned")
       ->check(CLI::Range(0, 64));
+  Add(app, "min-ranks", flags.min_ranks,
+      "Workers that will do after a lasting loss, until others come; 0: none may be missing")
+      ->check(CLI::Range(0, 64));
+  Add(app, "regroup-wait", flags.regroup_wait_s,
+      "Seconds to wait for missing workers before fewer will do")
+      ->check(CLI::Range(0.0, 86400.0));
+  Add(app, "max-attempts", flags.max_attempts, "Of a job that is interrupted by lost workers")
+      ->check(CLI::Range(1, 100));
+  Add(app, "retry-window", flags.retry_window_s,
+      "Seconds after its first interruption within which a job may run again")
+      ->check(CLI::Range(0.0, 86400.0));
+  Add(app, "answer-cache-mb", flags.answer_cache_mb,
+      "MiB of pictures kept for calls that come again with their request_id; 0: none")
+      ->check(CLI::Range(0, 1 << 20));
   Add(app, "dtype", flags.dtype, "Of spawned workers; empty: float32 on cpu, bfloat16 on cuda")
       ->check(CLI::IsMember({"", "float32", "bfloat16", "float16"}));
   Add(app, "threads", flags.threads, "Of each spawned worker; 0: an equal share of the cores")
@@ -69,6 +83,8 @@ absl::Status CheckTogether(const ServerFlags& flags) {
   require(!spawns || !flags.model.empty(), "--spawn-workers needs --model");
   require(!spawns || flags.group_size <= flags.spawn_workers || !flags.worker_listen.empty(),
           "--group-size above --spawn-workers needs --worker-listen for the others");
+  const int size = flags.group_size > 0 ? flags.group_size : flags.spawn_workers;
+  require(flags.min_ranks <= size, "--min-ranks is at most --group-size");
   require(flags.token.empty() || flags.token_file.empty(), "give --token or --token-file");
   require(spawns || !flags.token.empty() || !flags.token_file.empty(),
           "workers that dial in need --token-file or --token");
@@ -140,6 +156,12 @@ absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags)
     TESSERA_ASSIGN_OR_RETURN(options.model, ReadModelInfo(flags.model));
   }
   options.core.group.size = flags.group_size;
+  options.core.group.min_ranks = flags.min_ranks;
+  options.core.group.regroup_wait_s = flags.regroup_wait_s;
+  options.core.scheduler.max_attempts = flags.max_attempts;
+  options.core.scheduler.retry_window_s = flags.retry_window_s;
+  options.core.calls.max_bytes = static_cast<int64_t>(flags.answer_cache_mb) << 20;
+  options.core.calls.max_unary_reply_bytes = flags.max_unary_reply_bytes;
   options.core.scheduler.max_queue_length = flags.max_queue_length;
   options.core.scheduler.max_unary_reply_bytes = flags.max_unary_reply_bytes;
   options.core.scheduler.defaults = {

@@ -16,6 +16,11 @@ struct ServerFlags {
   std::string device = "cpu";
   int spawn_workers = 0;
   int group_size = 0;  // 0: as many as are spawned
+  int min_ranks = 0;   // 0: group_size
+  double regroup_wait_s = 15;
+  int max_attempts = 3;
+  double retry_window_s = 300;
+  int answer_cache_mb = 64;
   std::string dtype;
   int threads = 0;
   std::string listen = "127.0.0.1:50051";

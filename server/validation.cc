@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kMaxRotationSteps = 1000;  // of sync_steps and refresh_every
 constexpr double kMaxGuidance = 100;
+constexpr size_t kMaxRequestIdBytes = 128;
 
 class Violations {
  public:
@@ -65,6 +66,11 @@ void CheckModelIndependent(const v1::GenerateImageRequest& request, Violations& 
   }
   if (request.has_refresh_every()) {
     violations.CheckInt("refresh_every", request.refresh_every(), 0, kMaxRotationSteps);
+  }
+  violations.CheckText("request_id", request.request_id());
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    violations.Add("request_id", absl::StrCat("must have at most ", kMaxRequestIdBytes,
+                                              " bytes, has ", request.request_id().size()));
   }
   if (!v1::TextMode_IsValid(request.text_mode())) {
     violations.Add("text_mode", absl::StrCat("must be a value of TextMode, is ",

@@ -57,22 +57,43 @@ bool WorkerGroup::IsCurrent(const internal::v1::JobKey& key) const {
 
 void WorkerGroup::OnWorkerArrived() {
   if (state_ == v1::GROUP_STATE_BROKEN) MoveTo(v1::GROUP_STATE_WAITING, "a worker arrived");
+  if (ready() && CanGrow()) return EndEpoch("a worker arrived");
   TryForm();
 }
 
 void WorkerGroup::TryForm() {
   if (state_ != v1::GROUP_STATE_WAITING) return;
   const std::vector<Worker*> workers = pool_.PickEqual(options_.size);
-  if (static_cast<int>(workers.size()) < options_.size) {
-    reason_ = absl::StrCat(workers.size(), " of ", options_.size, " workers");
+  const int count = static_cast<int>(workers.size());
+  if (count == options_.size) return Form(workers);
+  reason_ = absl::StrCat(count, " of ", options_.size, " workers");
+  if (count < MinRanks()) {
+    short_since_ = kNever;
+    due_ = kNever;
     return;
   }
+  short_since_ = std::min(short_since_, clock_.Now());
+  due_ = short_since_ + Seconds(options_.regroup_wait_s);
+  if (clock_.Now() >= due_) Form(workers);
+}
+
+void WorkerGroup::Form(const std::vector<Worker*>& workers) {
   ++epoch_;
   was_ready_ = false;
+  short_since_ = kNever;
   for (Worker* worker : workers) members_.push_back({.worker = worker});
-  MoveTo(v1::GROUP_STATE_FORMING, "");
+  MoveTo(v1::GROUP_STATE_FORMING, Shortfall());
   due_ = clock_.Now() + Seconds(options_.join_timeout_s + options_.forming_slack_s);
   members_[0].worker->channel->Send(HostStore(epoch_));
+}
+
+bool WorkerGroup::CanGrow() const {
+  return static_cast<int>(pool_.PickEqual(options_.size).size()) > ranks();
+}
+
+std::string WorkerGroup::Shortfall() const {
+  if (ranks() == options_.size) return "";
+  return absl::StrCat(ranks(), " of ", options_.size, " workers");
 }
 
 void WorkerGroup::OnStoreReady(int rank, const internal::v1::StoreReady& message) {
@@ -82,7 +103,7 @@ void WorkerGroup::OnStoreReady(int rank, const internal::v1::StoreReady& message
     return;
   }
   for (size_t r = 0; r < members_.size(); ++r) {
-    members_[r].worker->channel->Send(JoinGroup(epoch_, static_cast<int>(r), options_.size,
+    members_[r].worker->channel->Send(JoinGroup(epoch_, static_cast<int>(r), ranks(),
                                                 members_[0].worker->info.advertised_address(),
                                                 message.port(), options_.join_timeout_s));
   }
@@ -100,14 +121,15 @@ void WorkerGroup::OnGroupJoined(int rank, const internal::v1::GroupJoined& messa
   if (!all_joined) return;
   was_ready_ = true;
   failures_ = 0;
-  MoveTo(v1::GROUP_STATE_READY, "");
+  MoveTo(v1::GROUP_STATE_READY, Shortfall());
   listener_->OnGroupChanged();
 }
 
 void WorkerGroup::OnStartFailure(const std::string& why, int in_a_row) {
   if (state_ != v1::GROUP_STATE_WAITING) return;
-  reason_ =
-      absl::StrCat(pool_.PickEqual(options_.size).size(), " of ", options_.size, " workers; ", why);
+  const size_t here = pool_.PickEqual(options_.size).size();
+  reason_ = absl::StrCat(here, " of ", options_.size, " workers; ", why);
+  if (static_cast<int>(here) >= MinRanks()) return;  // a smaller group will do
   failures_ = std::max(failures_, in_a_row);
   if (gave_up()) listener_->OnGroupChanged();
 }
@@ -118,7 +140,7 @@ void WorkerGroup::Run(RunRequest request) {
   Check(ready(), "a job runs on a ready group");
   internal::v1::RunJob& job = request.message;
   job.mutable_key()->set_epoch(epoch_);
-  run_.emplace(job.key(), options_.size, job.request().num_images(), request.max_bytes);
+  run_.emplace(job.key(), ranks(), job.request().num_images(), request.max_bytes);
   limits_ = request.limits;
   steps_ = job.request().num_inference_steps();
   MoveTo(v1::GROUP_STATE_BUSY, job.key().job_id());
@@ -165,8 +187,13 @@ void WorkerGroup::FinishRunIfComplete() {
   if (!run_.has_value() || !run_->complete()) return;
   RunResult result = run_->TakeResult();
   run_.reset();
-  if (state_ == v1::GROUP_STATE_BUSY) MoveTo(v1::GROUP_STATE_READY, "");
+  if (state_ == v1::GROUP_STATE_BUSY) BecomeIdle();
   listener_->OnRunFinished(std::move(result));
+}
+
+void WorkerGroup::BecomeIdle() {
+  MoveTo(v1::GROUP_STATE_READY, Shortfall());
+  if (CanGrow()) EndEpoch("a worker arrived");
 }
 
 // Ending.
@@ -197,7 +224,7 @@ void WorkerGroup::OnEpochEnded(int rank, const internal::v1::EpochEnded& message
   if (message.epoch() != epoch_) return;
   members_[rank].left = true;
   const std::string why = RankFailed(rank, "left the epoch", "by itself");
-  if (run_.has_value()) run_->Lose(rank, absl::UnavailableError(why));
+  if (run_.has_value()) run_->Lose(rank, absl::AbortedError(why));
   if (state_ == v1::GROUP_STATE_ENDING) {
     FinishEnding();
   } else {
@@ -231,6 +258,9 @@ void WorkerGroup::FinishEnding() {
 void WorkerGroup::OnTime(TimePoint now) {
   if (now < due_) return;
   switch (state_) {
+    case v1::GROUP_STATE_WAITING:
+      TryForm();
+      break;
     case v1::GROUP_STATE_FORMING:
       EndEpoch("the ranks did not join in time");
       break;
@@ -286,9 +316,11 @@ void WorkerGroup::OnWorkerMessage(Worker& worker, const internal::v1::ConnectReq
 v1::GroupDescription WorkerGroup::Describe() const {
   v1::GroupDescription description;
   description.set_state(state_);
-  description.set_reason(state_ == v1::GROUP_STATE_BUSY ? "" : reason_);
+  description.set_reason(state_ == v1::GROUP_STATE_BUSY ? Shortfall() : reason_);
   description.set_epoch(epoch_);
   description.set_size(options_.size);
+  description.set_ranks(ranks());
+  description.set_min_ranks(MinRanks());
   for (const Worker* worker : pool_.workers()) {
     v1::WorkerDescription& entry = *description.add_workers();
     entry.set_name(worker->info.name());

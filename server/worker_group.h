@@ -15,10 +15,12 @@
 namespace tessera {
 
 struct WorkerGroupOptions {
-  int size = 1;                   // ranks
+  int size = 1;                   // ranks wanted
+  int min_ranks = 0;              // with fewer, no epoch begins; 0: as many as are wanted
+  double regroup_wait_s = 15;     // for missing ranks, until a smaller group is formed
   double join_timeout_s = 30;     // each worker's limit for joining an epoch
   double forming_slack_s = 10;    // on top of it, until forming has failed
-  double end_grace_s = 3;         // for leaving an epoch; a rank that needs longer hangs
+  double end_grace_s = 6;         // for leaving an epoch; a rank that needs longer hangs
   double first_backoff_s = 0.25;  // after forming has failed; doubles with each time that follows
   double max_backoff_s = 10;
   int give_up_after = 6;  // failures in a row, of forming or of starting a worker
@@ -40,7 +42,8 @@ struct RunRequest {
 
 // N equal workers that make one image together. Forms epochs out of the pool's workers, broadcasts
 // one job at a time to all ranks, and forms again when a rank is lost, fails or hangs; survivors
-// keep their weights. Messages of an earlier epoch, attempt or job are dropped. Used on the event
+// keep their weights. After a lasting loss it forms with fewer ranks, and grows again between jobs
+// when workers come. Messages of an earlier epoch, attempt or job are dropped. Used on the event
 // loop's thread.
 class WorkerGroup final : public WorkerPool::Listener {
  public:
@@ -63,7 +66,8 @@ class WorkerGroup final : public WorkerPool::Listener {
   void SetListener(Listener& listener) { listener_ = &listener; }
 
   v1::GroupState state() const { return state_; }
-  int size() const { return options_.size; }
+  // Of the current epoch; 0 without one.
+  int ranks() const { return static_cast<int>(members_.size()); }
   bool ready() const { return state_ == v1::GROUP_STATE_READY; }
   // Every rank has joined and answers heartbeats.
   bool whole() const { return ready() || state_ == v1::GROUP_STATE_BUSY; }
@@ -102,7 +106,15 @@ class WorkerGroup final : public WorkerPool::Listener {
   std::optional<int> RankOf(const Worker& worker) const;
   bool IsCurrent(const internal::v1::JobKey& key) const;
 
+  int MinRanks() const { return options_.min_ranks > 0 ? options_.min_ranks : options_.size; }
   void TryForm();
+  void Form(const std::vector<Worker*>& workers);
+  // Whether another epoch would have more ranks than the current one.
+  bool CanGrow() const;
+  // "2 of 3 workers", when some are missing.
+  std::string Shortfall() const;
+  // BUSY -> READY, and on to a larger epoch where that is possible.
+  void BecomeIdle();
   void OnStoreReady(int rank, const internal::v1::StoreReady& message);
   void OnGroupJoined(int rank, const internal::v1::GroupJoined& message);
   void OnStep(int rank, const internal::v1::StepDone& message);
@@ -125,10 +137,11 @@ class WorkerGroup final : public WorkerPool::Listener {
   v1::GroupState state_ = v1::GROUP_STATE_WAITING;
   std::string reason_;
   int64_t epoch_ = 0;
-  std::vector<Member> members_;  // by rank; empty in WAITING and BROKEN
-  bool was_ready_ = false;       // this epoch
-  int failures_ = 0;             // in a row
-  TimePoint due_ = kNever;       // when the current state has lasted too long
+  std::vector<Member> members_;     // by rank; empty in WAITING and BROKEN
+  bool was_ready_ = false;          // this epoch
+  TimePoint short_since_ = kNever;  // in WAITING: since when some workers, but not all, are here
+  int failures_ = 0;                // in a row
+  TimePoint due_ = kNever;          // when the current state has lasted too long
   std::optional<JobRun> run_;
   ProgressLimits limits_;
   int steps_ = 0;  // of the running job

@@ -51,7 +51,7 @@ void WorkerPool::Register(const std::shared_ptr<WorkerChannel>& channel,
   };
   const auto old = std::find_if(workers_.begin(), workers_.end(), same_process);
   if (old != workers_.end()) {
-    const absl::Status why = absl::UnavailableError("linked again");
+    const absl::Status why = absl::AbortedError("linked again");
     old->second->channel->Close(why);
     Lose(old, why);
   }
@@ -96,8 +96,9 @@ void WorkerPool::OnClosed(const WorkerChannel& channel) {
 void WorkerPool::OnChildEnded(int supervised_index, const std::string& description) {
   const std::string why =
       absl::StrCat("worker process ", supervised_index, " ended: ", description);
-  spdlog::warn("event=worker_process_ended supervised_index={} how=\"{}\"", supervised_index,
-               description);
+  spdlog::log(dismissed_ ? spdlog::level::info : spdlog::level::warn,
+              "event=worker_process_ended supervised_index={} how=\"{}\"", supervised_index,
+              description);
   if (arrived_.erase(supervised_index) == 0) {
     listener_->OnStartFailure(why, ++start_failures_[supervised_index]);
     return;
@@ -119,6 +120,7 @@ void WorkerPool::Drop(Worker& worker, const absl::Status& why) {
 }
 
 void WorkerPool::DismissAll(const std::string& why) {
+  dismissed_ = true;
   for (auto& [channel, worker] : workers_) {
     if (worker->info.supervised_index() >= 0) {
       worker->channel->Send(Leave(why));
@@ -131,8 +133,10 @@ void WorkerPool::DismissAll(const std::string& why) {
 void WorkerPool::Lose(Workers::iterator it, const absl::Status& why) {
   const std::unique_ptr<Worker> worker = std::move(it->second);
   workers_.erase(it);
-  spdlog::warn("event=worker_lost worker={} name={} pid={} why=\"{}\"", worker->id,
-               worker->info.name(), worker->info.pid(), std::string(why.message()));
+  spdlog::log(dismissed_ ? spdlog::level::info : spdlog::level::warn,
+              "event={} worker={} name={} pid={} why=\"{}\"",
+              dismissed_ ? "worker_left" : "worker_lost", worker->id, worker->info.name(),
+              worker->info.pid(), std::string(why.message()));
   listener_->OnWorkerLost(*worker, why);
 }
 
@@ -178,7 +182,7 @@ void WorkerPool::DropSilent(TimePoint now) {
     if (IsSilent(*worker, now)) silent.push_back(worker.get());
   }
   for (Worker* worker : silent) {
-    Drop(*worker, absl::UnavailableError(absl::StrCat(
+    Drop(*worker, absl::DeadlineExceededError(absl::StrCat(
                       "it was silent for ", SecondsBetween(worker->heard_at, now), " s")));
   }
 }

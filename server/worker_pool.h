@@ -50,6 +50,8 @@ class WorkerPool {
     // The model is known from now on. Once, before the first worker arrives.
     virtual void OnModelKnown(const ModelInfo& model) = 0;
     virtual void OnWorkerArrived() = 0;
+    // UNAVAILABLE: its process ended, its link closed, or it hung; DEADLINE_EXCEEDED: it fell
+    // silent; ABORTED: the same process linked again.
     virtual void OnWorkerLost(Worker& worker, const absl::Status& why) = 0;
     // A worker that this server started has ended before it arrived, the `in_a_row`th time.
     virtual void OnStartFailure(const std::string& why, int in_a_row) = 0;
@@ -75,7 +77,8 @@ class WorkerPool {
   // The process of a worker that this server started has ended.
   void OnChildEnded(int supervised_index, const std::string& description);
 
-  // The worker hangs: ends its link, and its process where this server started it.
+  // Gives a worker up: ends its link, and its process where this server started it. `why` as in
+  // OnWorkerLost.
   void Drop(Worker& worker, const absl::Status& why);
 
   // This server ends: the workers that it started are told to end, the others' links are closed, so
@@ -113,6 +116,7 @@ class WorkerPool {
   Workers workers_;
   std::set<int> arrived_;              // supervised indices whose process has registered
   std::map<int, int> start_failures_;  // in a row, by supervised index
+  bool dismissed_ = false;             // whoever leaves now is no loss
   int64_t last_id_ = 0;
   int64_t last_ping_ = 0;
   TimePoint next_ping_ = kNever;

@@ -53,9 +53,8 @@ class GroupHarness {
   using Link = std::shared_ptr<FakeLink>;
   using Kind = internal::v1::ConnectResponse::MessageCase;
 
-  explicit GroupHarness(int size)
-      : pool(WorkerPoolOptions(), clock, &launcher, std::nullopt),
-        group({.size = size}, clock, pool) {
+  explicit GroupHarness(const WorkerGroupOptions& options)
+      : pool(WorkerPoolOptions(), clock, &launcher, std::nullopt), group(options, clock, pool) {
     pool.SetListener(group);
   }
 

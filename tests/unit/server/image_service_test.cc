@@ -230,20 +230,59 @@ TEST_F(ImageServiceTest, ADeadlineEndsARunningJobAndAWaitingOne) {
   EXPECT_EQ(behind.Next().queued().position(), 1);
 }
 
-TEST_F(ImageServiceTest, ALostWorkerIsUnavailableAndItsSuccessorServes) {
+TEST_F(ImageServiceTest, ALostWorkersJobRunsAgainWithItsSuccessor) {
   h_.AddWorkers(kSize, OnRunJob::kHold);
-  StreamReader interrupted(h_, {});
-  const internal::v1::RunJob job = h_.RankZero().AwaitRun();
-  FakeWorker& lost = h_.RankZero();
-  lost.Die();
+  StreamReader reader(h_, {});
+  for (const auto& worker : h_.workers) worker->AwaitRun();
+  h_.RankZero().Die();
+  h_.workers.erase(std::find_if(h_.workers.begin(), h_.workers.end(),
+                                [](const auto& worker) { return worker->rank() == 0; }));
+  h_.AddWorker(OnRunJob::kHold);
+  internal::v1::RunJob job;
+  for (const auto& worker : h_.workers) job = worker->AwaitRun();
+  EXPECT_EQ(job.key().attempt(), 2);
+  EXPECT_EQ(job.key().epoch(), 2);
+  h_.RankZero().SendPictures(job);
+  for (const auto& worker : h_.workers) worker->SendDone(job, absl::OkStatus());
+
+  std::vector<int> attempts;
+  v1::GenerationMetadata metadata;
+  for (auto event = reader.Next(); event.event_case() != 0; event = reader.Next()) {
+    if (event.has_attempt_started()) attempts.push_back(event.attempt_started().attempt());
+    if (event.has_metadata()) metadata = event.metadata();
+  }
+  EXPECT_TRUE(reader.Finish().ok());
+  EXPECT_EQ(attempts.back(), 2);
+  EXPECT_EQ(metadata.attempts(), 2);
+}
+
+TEST_F(ImageServiceTest, AJobThatMayNotRunAgainIsUnavailableForNow) {
+  TesseraServerOptions options = Options();
+  options.core.scheduler.max_attempts = 1;
+  ServerHarness once(std::move(options));
+  once.AddWorkers(kSize, OnRunJob::kHold);
+  StreamReader interrupted(once, {});
+  once.RankZero().AwaitRun();
+  once.RankZero().Die();
   const grpc::Status status = interrupted.Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(status).reason(), "WORKER_LOST");
   EXPECT_TRUE(testing::HasRetryInfo(status));
-  FakeWorker& successor = h_.AddWorker(OnRunJob::kHold);
-  EXPECT_GT(successor.AwaitJoined(), job.key().epoch());
-  StreamReader next(h_, {});
-  EXPECT_EQ(successor.AwaitRun().key().epoch(), job.key().epoch() + 1);
+}
+
+TEST_F(ImageServiceTest, CallsWithTheSameRequestIdGetTheSamePictures) {
+  h_.AddWorkers(kSize);
+  v1::GenerateImageRequest request;
+  request.set_request_id("once");
+  v1::GenerateImageResponse first;
+  v1::GenerateImageResponse again;
+  EXPECT_TRUE(Generate(request, &first).ok());
+  EXPECT_TRUE(Generate(request, &again).ok());
+  EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
+  EXPECT_EQ(h_.RankZero().jobs_received(), 1);
+  request.set_prompt("something else");
+  const grpc::Status status = Generate(request, nullptr);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(ImageServiceTest, ARanksOwnErrorIsInternal) {

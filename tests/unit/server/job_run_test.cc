@@ -77,6 +77,15 @@ TEST_F(JobRunTest, ALostRankOutranksPeerLost) {
   run_.Lose(1, absl::UnavailableError("its link was closed"));
   run_.Report(2, Done(absl::StatusCode::kAborted, "peer failed"));
   const RunResult result = run_.TakeResult();
+  EXPECT_EQ(result.outcome, RunOutcome::kBroken);
+  EXPECT_EQ(result.rank, 1);
+}
+
+TEST_F(JobRunTest, ASilentRankDidNotBreakOnTheJob) {
+  run_.Report(0, Done(absl::StatusCode::kUnavailable, "peer lost"));
+  run_.Lose(1, absl::DeadlineExceededError("it was silent for 2 s"));
+  run_.Lose(2, absl::AbortedError("rank 2 left the epoch"));
+  const RunResult result = run_.TakeResult();
   EXPECT_EQ(result.outcome, RunOutcome::kInterrupted);
   EXPECT_EQ(result.rank, 1);
 }

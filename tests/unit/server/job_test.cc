@@ -56,7 +56,7 @@ class JobTest : public ::testing::Test {
 
 TEST_F(JobTest, TellsTheListenerOnceHowItEnds) {
   Job job = MakeJob();
-  job.StartAttempt(TimePoint());
+  job.StartAttempt(TimePoint(), 3);
   job.Finish(JobState::kSucceeded, JobSuccess{});
   EXPECT_EQ(job.state(), JobState::kSucceeded);
   EXPECT_EQ(listener_->finished, 1);
@@ -64,10 +64,10 @@ TEST_F(JobTest, TellsTheListenerOnceHowItEnds) {
 
 TEST_F(JobTest, CountsAttemptsAndStartsProgressOver) {
   Job job = MakeJob();
-  job.StartAttempt(TimePoint());
+  job.StartAttempt(TimePoint(), 3);
   job.SetStepsDone(2);
   job.RunAgain();
-  job.StartAttempt(TimePoint());
+  job.StartAttempt(TimePoint(), 3);
   EXPECT_EQ(job.attempt().number, 2);
   EXPECT_EQ(job.attempt().steps_done, 0);
 }
@@ -75,7 +75,7 @@ TEST_F(JobTest, CountsAttemptsAndStartsProgressOver) {
 TEST_F(JobTest, NamesItsStage) {
   Job job = MakeJob();
   EXPECT_EQ(job.Stage(), "queue");
-  job.StartAttempt(TimePoint());
+  job.StartAttempt(TimePoint(), 3);
   EXPECT_EQ(job.Stage(), "text_encode");
   job.SetStepsDone(1);
   EXPECT_EQ(job.Stage(), "denoise");

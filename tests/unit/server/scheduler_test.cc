@@ -1,11 +1,8 @@
-#include "server/scheduler.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/job_errors.h"
-#include "tests/unit/server/group_harness.h"
-#include "tests/unit/server/recording_listener.h"
+#include "tests/unit/server/scheduler_fixture.h"
 
 namespace tessera {
 namespace {
@@ -14,66 +11,9 @@ using internal::v1::ConnectResponse;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::RecordingListener;
-
-constexpr int kSize = 3;
-constexpr double kRunSeconds = 9;  // of a whole job; GroupHarness reports 8 of them as denoising
-
-struct Submitted {
-  std::string id;
-  std::shared_ptr<RecordingListener> listener;
-};
-
-class SchedulerTest : public ::testing::Test {
- protected:
-  using Link = testing::GroupHarness::Link;
-
-  void Start(SchedulerOptions options = {.max_queue_length = 2}) {
-    scheduler_.emplace(options, h_.clock, h_.group, [] { return 42u; });
-    h_.group.SetListener(*scheduler_);
-  }
-  void StartReady(SchedulerOptions options = {.max_queue_length = 2}) {
-    Start(options);
-    MakeReady();
-  }
-  void MakeReady() {
-    links_ = {h_.Arrive(0), h_.Arrive(1), h_.Arrive(2)};
-    h_.Join(links_);
-  }
-
-  Submitted Submit(v1::GenerateImageRequest request = {}, double deadline_s = 0,
-                   ReplyKind reply = ReplyKind::kStream) {
-    Submitted job = {.id = "job" + std::to_string(++last_job_),
-                     .listener = std::make_shared<RecordingListener>()};
-    scheduler_->Submit({.id = job.id,
-                        .request = std::move(request),
-                        .reply = reply,
-                        .submitted_at = h_.clock.Now(),
-                        .deadline = deadline_s > 0 ? h_.clock.Now() + Seconds(deadline_s) : kNever},
-                       job.listener);
-    return job;
-  }
-
-  // Every rank reports; a success brings a picture.
-  void FinishRun(const absl::Status& outcome = absl::OkStatus(), bool group_whole = true) {
-    const internal::v1::JobKey key = h_.RunningKey(links_[0]);
-    if (outcome.ok()) h_.SayPicture(links_[0], key, "png");
-    for (const Link& link : links_) h_.SayDone(link, key, outcome, group_whole);
-  }
-  // A job of the default shape, so that its cost is known.
-  void Measure() {
-    Submit();
-    h_.Pass(kRunSeconds, links_);
-    FinishRun();
-  }
-  std::string RunningJob() { return h_.RunningKey(links_[0]).job_id(); }
-  int Runs() { return links_[0]->Count(ConnectResponse::kRunJob); }
-
-  testing::GroupHarness h_{kSize};
-  std::optional<Scheduler> scheduler_;
-  std::vector<Link> links_;
-  int last_job_ = 0;
-};
+using testing::kRunSeconds;
+using testing::SchedulerTest;
+using testing::Submitted;
 
 TEST_F(SchedulerTest, RunsAJobAndAnswersWithPictureAndMetadata) {
   StartReady();
@@ -92,7 +32,7 @@ TEST_F(SchedulerTest, RunsAJobAndAnswersWithPictureAndMetadata) {
   EXPECT_EQ(metadata.effective_request().prompt(), "a cat");
   EXPECT_EQ(metadata.effective_request().seed(), 42u);
   EXPECT_EQ(metadata.effective_request().num_inference_steps(), 4);
-  EXPECT_EQ(metadata.ranks(), kSize);
+  EXPECT_EQ(metadata.ranks(), 3);
   EXPECT_EQ(metadata.attempts(), 1);
   EXPECT_EQ(metadata.model_fingerprint(), "0123456789abcdef");
   EXPECT_EQ(metadata.dtype(), "float32");
@@ -290,45 +230,6 @@ TEST_F(SchedulerTest, RefusesAUnaryReplyThatMayNotFit) {
   EXPECT_EQ(Submit(request).listener->finished, 0);
 }
 
-TEST_F(SchedulerTest, AnswersUnavailableWhenARankIsLost) {
-  StartReady();
-  const Submitted job = Submit();
-  const internal::v1::JobKey key = h_.RunningKey(links_[0]);
-  h_.pool.OnClosed(*links_[1]);
-  for (int survivor : {0, 2}) {
-    h_.SayDone(links_[survivor], key, absl::UnavailableError("peer lost"), false);
-  }
-  ASSERT_EQ(job.listener->code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(job.listener->error()->reason, reason::kWorkerLost);
-  EXPECT_EQ(job.listener->error()->metadata.at("rank"), "1");
-  EXPECT_TRUE(job.listener->error()->retry_after_s.has_value());
-}
-
-TEST_F(SchedulerTest, RunsAnInterruptedJobAgainOnTheNextEpochWhenItMay) {
-  StartReady({.max_queue_length = 2, .max_attempts = 2});
-  const Submitted job = Submit();
-  const Submitted next = Submit();
-  const internal::v1::RunJob first = links_[0]->Last(ConnectResponse::kRunJob).run_job();
-  h_.pool.OnClosed(*links_[1]);
-  for (int survivor : {0, 2}) {
-    h_.SayDone(links_[survivor], first.key(), absl::UnavailableError("peer lost"), false);
-    h_.SayEnded(links_[survivor], 1);
-  }
-  EXPECT_EQ(job.listener->finished, 0);
-  links_[1] = h_.Arrive(1);
-  h_.Join(links_);
-  const internal::v1::RunJob second = links_[0]->Last(ConnectResponse::kRunJob).run_job();
-  EXPECT_EQ(second.key().job_id(), job.id);
-  EXPECT_EQ(second.key().attempt(), 2);
-  EXPECT_EQ(second.key().epoch(), 2);
-  EXPECT_EQ(second.request().seed(), first.request().seed());
-  FinishRun();
-  ASSERT_NE(job.listener->success(), nullptr);
-  EXPECT_EQ(job.listener->success()->metadata.attempts(), 2);
-  EXPECT_THAT(job.listener->attempts, ElementsAre(1, 2));
-  EXPECT_EQ(RunningJob(), next.id);
-}
-
 TEST_F(SchedulerTest, ARanksOwnErrorIsInternalWithTheJobsId) {
   StartReady();
   const Submitted job = Submit();
@@ -347,13 +248,6 @@ TEST_F(SchedulerTest, OutOfDeviceMemoryIsNotToBeRetried) {
   EXPECT_EQ(job.listener->error()->reason, reason::kOutOfDeviceMemory);
   EXPECT_FALSE(job.listener->error()->retry_after_s.has_value());
   EXPECT_TRUE(h_.group.ready());
-}
-
-TEST_F(SchedulerTest, AStopThatNobodyAskedForIsAnInterruption) {
-  StartReady();
-  const Submitted job = Submit();
-  FinishRun(absl::CancelledError("?"));
-  EXPECT_EQ(job.listener->code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(SchedulerTest, DrainFinishesAdmittedJobsAndRefusesNewOnes) {

@@ -37,10 +37,10 @@ class ServerHarness {
     FakeWorkerOptions options = {
         .server = LinkAddress(),
         .token = kToken,
-        .registration = FakeRegistration(absl::StrCat("w", workers.size())),
+        .registration = FakeRegistration(absl::StrCat("w", ++last_pid_)),
         .on_run_job = on_run_job,
         .png_bytes = png_bytes};
-    options.registration.set_pid(static_cast<int64_t>(workers.size()) + 1);
+    options.registration.set_pid(last_pid_);
     workers.push_back(std::make_unique<FakeWorker>(std::move(options)));
     return *workers.back();
   }
@@ -61,6 +61,9 @@ class ServerHarness {
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::ImageService::Stub> stub;
   std::vector<std::unique_ptr<FakeWorker>> workers;  // they go before the server
+
+ private:
+  int last_pid_ = 0;
 };
 
 }  // namespace tessera::testing

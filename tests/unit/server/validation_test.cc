@@ -56,6 +56,9 @@ std::vector<Case> Cases() {
   return {
       {"PromptAlone", [](Request& r) { r.set_prompt("a cat"); }, ""},
       {"EmptyPrompt", [](Request& r) { r.set_prompt(""); }, ""},
+      {"RequestId", [](Request& r) { r.set_request_id(std::string(128, 'x')); }, ""},
+      {"LongRequestId", [](Request& r) { r.set_request_id(std::string(129, 'x')); }, "request_id"},
+      {"RequestIdUtf8", [=](Request& r) { r.set_request_id(bad); }, "request_id"},
       {"PromptUtf8", [=](Request& r) { r.set_prompt(bad); }, "prompt"},
       {"PromptNul", [](Request& r) { r.set_prompt(std::string("a\0b", 3)); }, "prompt"},
       {"Prompt2Empty", [](Request& r) { r.set_prompt_2(""); }, ""},

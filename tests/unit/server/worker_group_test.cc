@@ -25,8 +25,6 @@ class RecordingGroupListener final : public WorkerGroup::Listener {
   std::vector<RunResult> results;
 };
 
-constexpr int kSize = 3;
-
 class WorkerGroupTest : public ::testing::Test {
  protected:
   using Link = testing::GroupHarness::Link;
@@ -55,7 +53,7 @@ class WorkerGroupTest : public ::testing::Test {
     return key;
   }
 
-  testing::GroupHarness h_{kSize};
+  testing::GroupHarness h_{WorkerGroupOptions{.size = 3}};
   WorkerGroup& group_ = h_.group;
   RecordingGroupListener listener_;
 };
@@ -74,12 +72,12 @@ TEST_F(WorkerGroupTest, FormsAnEpoch) {
   EXPECT_EQ(links[0]->Last(ConnectResponse::kHostStore).host_store().epoch(), 1);
   EXPECT_EQ(links[1]->Count(ConnectResponse::kHostStore), 0);
   h_.SayStoreReady(links[0], 1);
-  for (int rank = 0; rank < kSize; ++rank) {
+  for (int rank = 0; rank < 3; ++rank) {
     const internal::v1::JoinGroup& join =
         links[rank]->Last(ConnectResponse::kJoinGroup).join_group();
     EXPECT_EQ(join.epoch(), 1);
     EXPECT_EQ(join.rank(), rank);
-    EXPECT_EQ(join.size(), kSize);
+    EXPECT_EQ(join.size(), 3);
     EXPECT_EQ(join.store_host(), "127.0.0.1");
     EXPECT_EQ(join.store_port(), 4242);
     EXPECT_EQ(join.join_timeout_ms(), 30'000);
@@ -243,7 +241,7 @@ TEST_F(WorkerGroupTest, EndsTheEpochWhenARankIsLostAndFormsAgainWithItsSuccessor
     h_.SayEnded(links[survivor], 1);
   }
   ASSERT_EQ(listener_.results.size(), 1u);
-  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kInterrupted);
+  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kBroken);
   EXPECT_EQ(listener_.results[0].rank, 1);
   EXPECT_EQ(group_.state(), v1::GROUP_STATE_WAITING);
   links[1] = h_.Arrive(1);
@@ -285,10 +283,10 @@ TEST_F(WorkerGroupTest, KillsTheRankThatHangsAndKeepsTheOthers) {
     h_.SayEnded(links[survivor], 1);
   }
   EXPECT_THAT(listener_.results, IsEmpty());
-  h_.Pass(3, links);
+  h_.Pass(6, links);
   EXPECT_THAT(h_.launcher.killed, ElementsAre(1));
   ASSERT_EQ(listener_.results.size(), 1u);
-  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kInterrupted);
+  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kBroken);
   EXPECT_EQ(listener_.results[0].rank, 1);
   EXPECT_EQ(h_.pool.workers().size(), 2u);
 }
@@ -336,6 +334,111 @@ TEST_F(WorkerGroupTest, GivesUpWhenWorkersNeverStart) {
   EXPECT_TRUE(group_.gave_up());
   EXPECT_THAT(group_.reason(), HasSubstr("exit code 1"));
   EXPECT_EQ(listener_.changed, 1);
+}
+
+TEST_F(WorkerGroupTest, ASilentRankInterruptsTheJobButDidNotBreakOnIt) {
+  const auto links = MakeReady();
+  const auto key = Run();
+  h_.Pass(2.5, {links[0], links[2]});
+  EXPECT_THAT(h_.launcher.killed, ElementsAre(1));
+  for (int survivor : {0, 2}) {
+    h_.SayDone(links[survivor], key, absl::UnavailableError("aborted"), false);
+    h_.SayEnded(links[survivor], 1);
+  }
+  ASSERT_EQ(listener_.results.size(), 1u);
+  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kInterrupted);
+  EXPECT_EQ(listener_.results[0].rank, 1);
+}
+
+TEST_F(WorkerGroupTest, WaitsForeverWhenNoRankMayBeMissing) {
+  const auto links = std::vector<Link>{h_.Arrive(0), h_.Arrive(1)};
+  h_.Pass(1000, links);
+  EXPECT_EQ(group_.state(), v1::GROUP_STATE_WAITING);
+  EXPECT_EQ(group_.reason(), "2 of 3 workers");
+}
+
+// Three ranks are wanted, two will do after ten seconds.
+class SmallerGroupTest : public WorkerGroupTest {
+ protected:
+  SmallerGroupTest() { small_.group.SetListener(listener_); }
+
+  std::vector<Link> FormWithTwo() {
+    std::vector<Link> links = {small_.Arrive(0), small_.Arrive(1)};
+    small_.Pass(10, links);
+    small_.Join(links);
+    EXPECT_TRUE(small_.group.ready());
+    return links;
+  }
+
+  testing::GroupHarness small_{WorkerGroupOptions{.size = 3, .min_ranks = 2, .regroup_wait_s = 10}};
+};
+
+TEST_F(SmallerGroupTest, FormsAfterItsWaitAndSaysSo) {
+  const std::vector<Link> links = {small_.Arrive(0), small_.Arrive(1)};
+  small_.Pass(9.5, links);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_WAITING);
+  small_.Pass(0.5, links);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_FORMING);
+  small_.Join(links);
+  EXPECT_TRUE(small_.group.ready());
+  EXPECT_EQ(small_.group.reason(), "2 of 3 workers");
+  EXPECT_EQ(small_.group.Describe().ranks(), 2);
+  EXPECT_EQ(small_.group.Describe().min_ranks(), 2);
+  EXPECT_EQ(links[1]->Last(ConnectResponse::kJoinGroup).join_group().size(), 2);
+}
+
+TEST_F(SmallerGroupTest, OneOfThreeIsTooFew) {
+  const std::vector<Link> links = {small_.Arrive(0)};
+  small_.Pass(100, links);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_WAITING);
+}
+
+TEST_F(SmallerGroupTest, TheWaitBeginsWithEachLoss) {
+  std::vector<Link> links = FormWithTwo();
+  small_.pool.OnClosed(*links[1]);
+  small_.SayEnded(links[0], 1);
+  small_.Pass(100, {links[0]});
+  links[1] = small_.Arrive(1);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_WAITING);
+  small_.Pass(10, links);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_FORMING);
+}
+
+TEST_F(SmallerGroupTest, GrowsAtOnceWhileItIsIdle) {
+  std::vector<Link> links = FormWithTwo();
+  links.push_back(small_.Arrive(2));
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_ENDING);
+  small_.SayEnded(links[0], 1);
+  small_.SayEnded(links[1], 1);
+  small_.Join(links);
+  EXPECT_TRUE(small_.group.ready());
+  EXPECT_EQ(small_.group.ranks(), 3);
+  EXPECT_EQ(small_.group.reason(), "");
+}
+
+TEST_F(SmallerGroupTest, GrowsOnlyAfterTheRunningJob) {
+  const std::vector<Link> links = FormWithTwo();
+  RunRequest run;
+  run.message.mutable_request()->set_num_images(1);
+  run.message.mutable_request()->set_num_inference_steps(1);
+  run.limits = {.first_step_s = 20, .step_s = 20, .finish_s = 20};
+  run.max_bytes = 1000;
+  small_.group.Run(run);
+  small_.Arrive(2);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_BUSY);
+  const internal::v1::JobKey key = small_.RunningKey(links[0]);
+  small_.SayPicture(links[0], key, "png");
+  for (const Link& link : links) small_.SayDone(link, key);
+  EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_ENDING);
+  ASSERT_EQ(listener_.results.size(), 1u);
+  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kSucceeded);
+}
+
+TEST_F(SmallerGroupTest, WorkersThatNeverStartAreNoReasonToGiveUp) {
+  const std::vector<Link> links = {small_.Arrive(0), small_.Arrive(1)};
+  for (int i = 0; i < 10; ++i) small_.pool.OnChildEnded(2, "exit code 1");
+  EXPECT_FALSE(small_.group.gave_up());
+  EXPECT_THAT(small_.group.reason(), HasSubstr("exit code 1"));
 }
 
 }  // namespace

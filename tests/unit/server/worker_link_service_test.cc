@@ -64,7 +64,7 @@ TEST_F(WorkerLinkServiceTest, EndsTheLinkOfASilentWorker) {
   FakeWorker worker(Worker("w"));
   worker.AwaitJoined();
   worker.Hang();
-  EXPECT_EQ(worker.AwaitClosed().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(worker.AwaitClosed().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
 TEST_F(WorkerLinkServiceTest, AProcessThatLinksAgainTakesItsOldPlace) {
@@ -72,7 +72,7 @@ TEST_F(WorkerLinkServiceTest, AProcessThatLinksAgainTakesItsOldPlace) {
   const int64_t epoch = first.AwaitJoined();
   FakeWorker again(Worker("w"));
   EXPECT_GT(again.AwaitJoined(), epoch);
-  EXPECT_EQ(first.AwaitClosed().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(first.AwaitClosed().error_code(), grpc::StatusCode::ABORTED);
 }
 
 }  // namespace
