@@ -58,15 +58,23 @@ void Cut(const std::set<std::string>& peers) {
 
 }  // namespace
 
-ConnectionCutter::ConnectionCutter(std::string host, int port, Deadline deadline)
-    : thread_([host = std::move(host), port, deadline](const std::stop_token& stop) {
+ConnectionCutter::ConnectionCutter(std::string host, int port, Deadline deadline,
+                                   std::stop_token early)
+    : thread_([host = std::move(host), port, deadline,
+               early = std::move(early)](const std::stop_token& stop) {
         std::mutex mutex;
+        std::condition_variable_any changed;
+        const std::stop_callback hurry(early, [&] {
+          const std::lock_guard lock(mutex);
+          changed.notify_all();
+        });
         std::unique_lock lock(mutex);
-        std::condition_variable_any stopped;
-        for (Deadline next = deadline;; next = DeadlineIn(0.05)) {
-          stopped.wait_until(lock, stop, next, [] { return false; });
-          if (stop.stop_requested()) return;
+        changed.wait_until(lock, stop, deadline, [&] { return early.stop_requested(); });
+        while (!stop.stop_requested()) {
+          lock.unlock();
           Cut(Resolve(host, port));
+          lock.lock();
+          changed.wait_until(lock, stop, DeadlineIn(0.05), [] { return false; });
         }
       }) {}
 

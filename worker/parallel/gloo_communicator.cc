@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "worker/base/status_macros.h"
+#include "worker/parallel/connection_cutter.h"
 #include "worker/parallel/group_store.h"
 #include "worker/parallel/last_words.h"
 #include "worker/parallel/pieces.h"
@@ -45,10 +46,14 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
   const double limit_s = options.join_timeout_s;
   const Deadline roll_call = DeadlineIn(kRollCallBy * limit_s);
   const Deadline confirmed = DeadlineIn(kConfirmedBy * limit_s);
+  const Deadline store_by = DeadlineIn(kStoreBy * limit_s);
   std::unique_ptr<GroupStore> client;
+  std::optional<ConnectionCutter> cutter;  // of the host's own connection
   if (hosted == nullptr) {
     TESSERA_ASSIGN_OR_RETURN(client, GroupStore::Connect(options.store_host, options.store_port,
-                                                         DeadlineIn(kStoreBy * limit_s)));
+                                                         store_by, options.abandon));
+  } else {
+    cutter.emplace(options.store_host, options.store_port, store_by, options.abandon);
   }
   GroupStore& store = hosted != nullptr ? *hosted : *client;
   const auto gather = [&](const std::string& round, const std::string& text, Deadline deadline) {
@@ -61,6 +66,7 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
   const absl::Status mine = communicator->Connect(store, options);
   const GroupStore::Round round = gather("connecting", std::string(mine.message()), confirmed);
   client.reset();  // before its time is over, which cuts this process's connections to the store
+  cutter.reset();
   if (!round.missing.empty()) {
     // Others may have joined, and will miss this rank.
     communicator->SayLost(round.missing.front(), round.how);

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct GlooOptions {
   double join_timeout_s = 30;
   double collective_timeout_s = 30;
   double farewell_s = 0.5;  // how long a failing rank waits to hear from the one that it misses
+  std::stop_token abandon;  // ends a Join soon, with an error
 };
 
 // N ranks as N processes over c10d's Gloo, on one host or several. Tensors on a device go through

@@ -89,8 +89,9 @@ absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Host(const std::string& 
 }
 
 absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::string& host, int port,
-                                                                Deadline deadline) {
-  auto cutter = std::make_unique<ConnectionCutter>(host, port, deadline);
+                                                                Deadline deadline,
+                                                                std::stop_token abandon) {
+  auto cutter = std::make_unique<ConnectionCutter>(host, port, deadline, std::move(abandon));
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.waitWorkers = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,11 @@ class GroupStore {
   // be bound.
   static absl::StatusOr<std::unique_ptr<GroupStore>> Host(const std::string& bind_address);
 
-  // A client of another process's store, fit for use until the deadline; what waits for the store
-  // then, fails. UNAVAILABLE names rank 0, the host.
+  // A client of another process's store, fit for use until the deadline or until `abandon` is
+  // requested; what waits for the store then, fails. UNAVAILABLE names rank 0, the host.
   static absl::StatusOr<std::unique_ptr<GroupStore>> Connect(const std::string& host, int port,
-                                                             Deadline deadline);
+                                                             Deadline deadline,
+                                                             std::stop_token abandon = {});
   ~GroupStore();
 
   int port() const { return port_; }

@@ -70,7 +70,7 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
   std::optional<Pass> negative;
   if (job.negative) {
     negative_cache_.Reserve(shape, job.latents.options());
-    negative.emplace(*job.negative, RotatingAttention(negative_cache_, layout, communicator));
+    negative.emplace(Pass{*job.negative, RotatingAttention(negative_cache_, layout, communicator)});
   }
   at::Tensor velocity = at::empty({job.latents.size(0), layout.image_tokens, config.out_channels},
                                   job.latents.options());

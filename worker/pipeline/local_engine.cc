@@ -1,4 +1,6 @@
 #include <mutex>
+#include <optional>
+#include <stop_token>
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_macros.h"
@@ -42,10 +44,14 @@ class LocalEngine : public Engine {
                               .store_host = options.store_host,
                               .store_port = options.store_port,
                               .interface_address = options.interface_address,
-                              .join_timeout_s = options.join_timeout_s};
-    TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> joined,
-                             GlooCommunicator::Join(gloo, store_.get()));
-    SetCommunicator(std::move(joined));
+                              .join_timeout_s = options.join_timeout_s,
+                              .abandon = BeginJoining()};
+    auto joined = GlooCommunicator::Join(gloo, store_.get());
+    const std::lock_guard lock(mutex_);
+    joining_.reset();
+    if (!abandoned_.ok()) return abandoned_;
+    if (!joined.ok()) return joined.status();
+    communicator_ = *std::move(joined);
     return absl::OkStatus();
   }
 
@@ -64,6 +70,9 @@ class LocalEngine : public Engine {
   void Abort(const absl::Status& reason) override {
     const std::lock_guard lock(mutex_);
     if (communicator_ != nullptr) communicator_->Abort(reason);
+    if (!joining_.has_value() || joining_->stop_requested()) return;
+    abandoned_ = reason;
+    joining_->request_stop();
   }
 
  private:
@@ -72,13 +81,21 @@ class LocalEngine : public Engine {
     communicator_ = std::move(next);
   }
 
+  std::stop_token BeginJoining() {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = absl::OkStatus();
+    return joining_.emplace().get_token();
+  }
+
   const std::unique_ptr<Pipeline> pipeline_;
   const std::string device_kind_;
   std::unique_ptr<GroupStore> store_;
   int64_t store_epoch_ = -1;
-  std::mutex mutex_;  // lets Abort find the communicator from another thread; only the device
-                      // thread replaces it
+  // Lets Abort, from another thread, find what follows; only the device thread replaces it.
+  std::mutex mutex_;
   std::unique_ptr<Communicator> communicator_;
+  std::optional<std::stop_source> joining_;  // while JoinGroup goes on
+  absl::Status abandoned_;                   // why the latest JoinGroup had to end
 };
 
 }  // namespace

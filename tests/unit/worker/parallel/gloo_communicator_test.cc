@@ -85,6 +85,28 @@ TEST(GlooCommunicatorTest, AnAddressOfAnotherHostCannotBeBound) {
   EXPECT_THAT(std::string(store.status().message()), HasSubstr("192.0.2.1"));
 }
 
+// The ranks would wait for hours.
+TEST(GlooCommunicatorTest, AnAbandonedJoinEndsWithoutItsTimeOut) {
+  auto store = GroupStore::Host("127.0.0.1");
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::stop_source abandon;
+  const auto join = [&](int rank, GroupStore* hosted) {
+    GlooOptions options = Options(rank, 3, (*store)->port(), /*timeout_s=*/1e5);
+    options.abandon = abandon.get_token();
+    return GlooCommunicator::Join(options, hosted).status();
+  };
+  auto rank0 = std::async(std::launch::async, join, 0, store->get());
+  auto rank1 = std::async(std::launch::async, join, 1, nullptr);
+  auto watcher = GroupStore::Connect("127.0.0.1", (*store)->port(), DeadlineIn(kLongS));
+  ASSERT_TRUE(watcher.ok()) << watcher.status();
+  // Returns when ranks 0 and 1 have come.
+  ASSERT_TRUE(
+      (*watcher)->Gather("roll call of epoch 1", 0, 2, "", DeadlineIn(kLongS)).status().ok());
+  abandon.request_stop();
+  EXPECT_EQ(rank0.get().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(rank1.get().code(), absl::StatusCode::kUnavailable);
+}
+
 // A group of three in which the test itself plays rank 2, by the steps of GlooCommunicator.
 class GlooUnderstudyTest : public ::testing::Test {
  protected:
