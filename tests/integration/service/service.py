@@ -63,6 +63,18 @@ class Server:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)
 
+    def stream(self, **fields):
+        """StreamGenerateImage by grpcurl; the events as dictionaries."""
+        done = self.grpcurl("-d", json.dumps(fields), "tessera.v1.ImageService/StreamGenerateImage")
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        decoder, text, events = json.JSONDecoder(), done.stdout.strip(), []
+        while text:
+            event, end = decoder.raw_decode(text)
+            events.append(event)
+            text = text[end:].lstrip()
+        return events
+
     def generate_by_cli(self, output, *flags):
         return subprocess.run([BINARIES / "client/tessera", "generate", "--server", self.address, "--output", output, *flags],
                               capture_output=True, text=True, check=False)
