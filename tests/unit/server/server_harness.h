@@ -34,12 +34,11 @@ class ServerHarness {
   std::string LinkAddress() const { return absl::StrCat("127.0.0.1:", server->worker_port()); }
 
   FakeWorker& AddWorker(OnRunJob on_run_job = OnRunJob::kSucceed, size_t png_bytes = 1000) {
-    FakeWorkerOptions options = {
-        .server = LinkAddress(),
-        .token = kToken,
-        .registration = FakeRegistration(absl::StrCat("w", ++last_pid_)),
-        .on_run_job = on_run_job,
-        .png_bytes = png_bytes};
+    FakeWorkerOptions options = {.server = LinkAddress(),
+                                 .token = kToken,
+                                 .registration = FakeRegistration(absl::StrCat("w", ++last_pid_)),
+                                 .on_run_job = on_run_job,
+                                 .png_bytes = png_bytes};
     options.registration.set_pid(last_pid_);
     workers.push_back(std::make_unique<FakeWorker>(std::move(options)));
     return *workers.back();
