@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <thread>
@@ -27,9 +28,12 @@ using testing::MockRequest;
 using testing::OnceAt;
 using testing::Reply;
 using testing::StepReached;
+using testing::WaitsAtPosition;
 
 constexpr int kRanks = 3;
 constexpr int kClients = 4;
+constexpr int kMixed = 50;
+constexpr int kOverflowing = testing::kMaxQueueLength + 4;  // of the mixed ones
 
 class MockClientsTest : public ::testing::Test {
  protected:
@@ -97,63 +101,55 @@ class MockClientsTest : public ::testing::Test {
   std::map<std::string, std::vector<std::string>> undisturbed_ ABSL_GUARDED_BY(mutex_);
 };
 
-// 11 requests: behind one that does not end, as many as may wait, of which one is cancelled and one
-// expires; two more find no place. Then the first gives way to the others.
+// kOverflowing requests: behind one that does not end, as many as may wait; two more find no place.
+// One of those that wait leaves, and the one that comes in its place expires. Then the first gives
+// way to the others.
 void MockClientsTest::OverflowTheQueue() {
-  MockRequest holder = {.name = "holds the group",
-                        .request = testing::EndlessRequest(),
-                        .code = grpc::StatusCode::CANCELLED};
-  std::vector<MockRequest> waiting;
-  for (const v1::GenerateImageRequest& picture : testing::PictureRequests()) {
-    if (waiting.size() + 2 == testing::kMaxQueueLength) break;
-    waiting.push_back({.name = "waits", .request = picture});
-  }
-  waiting.push_back({.name = "cancelled in the queue",
-                     .request = testing::EndlessRequest(),
-                     .code = grpc::StatusCode::CANCELLED});
-  waiting.push_back({.name = "expires in the queue",
-                     .request = testing::EndlessRequest(),
-                     .deadline = std::chrono::seconds(2),
-                     .code = grpc::StatusCode::DEADLINE_EXCEEDED});
-
-  ImageCall held(service_, holder.request);
+  const std::vector<MockRequest> waiting = testing::WaitingRequests();
+  ImageCall held(service_, testing::EndlessRequest());
   held.Await(StepReached(1));
   std::vector<std::unique_ptr<ImageCall>> calls;
   for (const MockRequest& request : waiting) {
-    calls.push_back(
-        std::make_unique<ImageCall>(service_, request.request, nullptr, request.deadline));
-    calls.back()->Await(testing::WaitsAtPosition(static_cast<int>(calls.size())));
+    calls.push_back(std::make_unique<ImageCall>(service_, request.request));
+    calls.back()->Await(WaitsAtPosition(static_cast<int>(calls.size())));
   }
+  MockRequest refused = {.name = "finds no place",
+                         .request = testing::EndlessRequest(),
+                         .code = grpc::StatusCode::RESOURCE_EXHAUSTED,
+                         .reason = "QUEUE_FULL"};
   for (const Reply reply : {Reply::kUnary, Reply::kStream}) {
-    const MockRequest refused = {.name = "finds no place",
-                                 .request = testing::PictureRequests().front(),
-                                 .reply = reply,
-                                 .code = grpc::StatusCode::RESOURCE_EXHAUSTED,
-                                 .reason = "QUEUE_FULL"};
+    refused.reply = reply;
     const CallResult result = Call(refused);
     CheckAnswer(refused, result);
     EXPECT_TRUE(testing::HasRetryInfo(result.status));
   }
-  calls[calls.size() - 2]->Cancel();
-  calls.back()->Wait();
+  const size_t leaver = testing::kLeavingPosition - 1;
+  calls[leaver]->Cancel();
+  calls[leaver + 1]->Await(WaitsAtPosition(testing::kLeavingPosition));
+  Answer({.name = "expires in the queue",
+          .request = testing::EndlessRequest(),
+          .deadline = std::chrono::seconds(1),
+          .code = grpc::StatusCode::DEADLINE_EXCEEDED});
   held.Cancel();
-  CheckAnswer(holder, held.Wait());
+  CheckAnswer({.name = "holds the group", .code = grpc::StatusCode::CANCELLED}, held.Wait());
   for (size_t i = 0; i < calls.size(); ++i) CheckAnswer(waiting[i], calls[i]->Wait());
 }
 
 TEST_F(MockClientsTest, AreEachAnsweredOnceAndAllCountTheSame) {
   MakeUndisturbed();
   const std::vector<MockRequest> mixed = testing::MixedRequests();
-  ASSERT_EQ(mixed.size(), 39u);
+  ASSERT_EQ(mixed.size(), static_cast<size_t>(kMixed - kOverflowing));
   RunClients(mixed);
   OverflowTheQueue();
 
   const v1::GetServerInfoResponse info =
       service_.AwaitInfo("the end of all jobs", testing::AllSettled);
   MutexLock lock(mutex_);
-  EXPECT_EQ(clients_.admitted() + clients_.refused(),
-            static_cast<int64_t>(mixed.size() + 11 + testing::PictureRequests().size()));
+  const auto undisturbed = static_cast<int64_t>(testing::PictureRequests().size());
+  EXPECT_EQ(clients_.admitted() + clients_.refused(), undisturbed + kMixed);
   testing::ExpectEqualTallies(clients_, info);
+  std::printf("%d mixed requests after %d undisturbed ones\n", kMixed,
+              static_cast<int>(undisturbed));
   testing::PrintTallies(clients_, info);
 }
 

@@ -37,7 +37,7 @@ void AddPictures(std::vector<MockRequest>& requests) {
 }
 
 void AddCancelled(std::vector<MockRequest>& requests) {
-  for (const int step : {1, 2, 3, 5, 8}) {
+  for (const int step : {1, 2, 5, 8}) {
     v1::GenerateImageRequest request = EndlessRequest();
     request.set_width(16 * (step + 2));
     request.set_text_mode(step % 2 == 0 ? v1::TEXT_MODE_SPLIT : v1::TEXT_MODE_REPLICATED);
@@ -141,6 +141,17 @@ std::vector<MockRequest> MixedRequests() {
   AddInvalid(requests);
   AddTooLarge(requests);
   std::shuffle(requests.begin(), requests.end(), std::mt19937(1));
+  return requests;
+}
+
+std::vector<MockRequest> WaitingRequests() {
+  std::vector<MockRequest> requests;
+  for (v1::GenerateImageRequest& picture : PictureRequests()) {
+    if (requests.size() == kMaxQueueLength) break;
+    requests.push_back({.name = "waits", .request = std::move(picture)});
+  }
+  requests[kLeavingPosition - 1] = {
+      .name = "leaves the queue", .request = EndlessRequest(), .code = grpc::StatusCode::CANCELLED};
   return requests;
 }
 

@@ -36,8 +36,12 @@ std::vector<v1::GenerateImageRequest> PictureRequests();
 // shape.
 v1::GenerateImageRequest EndlessRequest();
 
-// 39 of all kinds, each picture request twice, in a mixed order that is always the same. None of
-// them depends on the order in which the server gets to them.
+// Of all kinds, each picture request twice, in a mixed order that is always the same. No answer
+// depends on the order in which the server gets to them.
 std::vector<MockRequest> MixedRequests();
+
+// As many as may wait in the queue, streams; the one at this position leaves it.
+inline constexpr int kLeavingPosition = 4;
+std::vector<MockRequest> WaitingRequests();
 
 }  // namespace tessera::testing
