@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from baseline import Simulation
 from held_out import held_out_captions
@@ -21,6 +22,11 @@ SWEEPS = {  # one setting at a time, the others as in BASE
     "refresh_every": (0, 8, 4, 2),
     "text_mode": ("TEXT_MODE_SPLIT", "TEXT_MODE_REPLICATED")}
 RANKS = (1, 2, 4)
+GALLERY = ("a large red circle on a blue background", "a green star above a purple heart on white",
+           "a big yellow ring in the middle, gray background",
+           "an orange triangle to the left of a cyan square on a black background",
+           "a small pink heart in the top right corner on a brown background",
+           "a red cross below a large white diamond on a green background")
 
 
 def adherence(server, tests):
@@ -42,6 +48,13 @@ def attributes(tests, verdicts):
     return {"background": share(lambda v, s: v.background == s.background),
             "number of objects": share(lambda v, s: len(v.objects) == len(s.things)),
             "colours": each("colour"), "shapes": each("shape"), "sizes": each("size")}
+
+
+def write_gallery(path, rows):
+    """One picture of rows of pictures, a gap of 8 pixels between them."""
+    padded = [np.concatenate([np.pad(picture, ((4, 4), (4, 4), (0, 0)), constant_values=255)
+                              for picture in row], 1) for row in rows]
+    Image.fromarray(np.concatenate(padded)).save(path)
 
 
 def settings_grid():
@@ -98,10 +111,12 @@ def main():
     tests = held_out_captions()[:args.captions]
     two = np.array([len(scene.things) == 2 for scene, _ in tests])
     figures = {"captions": len(tests), "two": int(two.sum()), "compared": args.compared,
-               "adherence": [], "base": BASE}
+               "adherence": [], "base": BASE, "gallery": GALLERY}
+    gallery = []
     for ranks in RANKS:
         with TesseraServer(args.model, ranks) as server:
             right, verdicts = adherence(server, tests)
+            gallery.append([server.picture(text, 1) for text in GALLERY])
         right = np.array(right)
         row = {"ranks": ranks, "all": right.mean(), "one": right[~two].mean(),
                "two": right[two].mean(), **attributes(tests, verdicts)}
@@ -112,6 +127,7 @@ def main():
         figures["quality"] = quality(args.model, [text for _, text in tests[:args.compared]])
     if args.report:
         write_report(args.report, figures)
+        write_gallery(args.report.with_suffix(".png"), gallery)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,9 @@ def main():
     parser.add_argument("--steps", type=int, default=16, help="the checkpoint's default")
     args = parser.parse_args()
     checkpoint = torch.load(args.folder / "checkpoint.pt", map_location="cpu")
+    if (args.folder / "decoder.pt").exists():  # of train_autoencoder.py, sharper
+        checkpoint["autoencoder"] = torch.load(args.folder / "decoder.pt",
+                                               map_location="cpu")["mean"]
     export(checkpoint, args.folder / "tokenizers", args.output, args.steps)
     size = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
     print(f"{args.output}: {size / 1e6:.2f} MB, after {checkpoint['step']} steps")

@@ -17,6 +17,11 @@ model) sees everything that the caption says and nothing else. Each picture is t
 server with N worker processes; {steps} steps, sync_steps {sync}, no refresh, text split.
 
 """
+GALLERY = """
+![The same prompts and seed on 1, 2 and 4 workers](quality.png)
+
+From top to bottom: 1, 2 and 4 worker processes, the same seed. From left to right: {prompts}.
+"""
 MIDDLE = """
 ## Likeness to one device
 
@@ -94,6 +99,7 @@ def write_report(path, figures):
              "compared": figures["compared"], "steps": base["num_inference_steps"],
              "sync": base["sync_steps"], "refresh": base["refresh_every"]}
     text = HEAD.format(**words) + adherence_table(figures)
+    text += GALLERY.format(prompts="; ".join(f'"{prompt}"' for prompt in figures["gallery"]))
     if "quality" in figures:
         text += MIDDLE.format(**words) + quality_tables(figures)
         path.with_suffix(".svg").write_text(_plot(figures))

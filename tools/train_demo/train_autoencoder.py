@@ -1,7 +1,8 @@
 """Trains the autoencoder on rendered scenes: crops around objects first, whole pictures last.
 
-As a program it sharpens the decoder of a finished autoencoder and leaves the encoder, and with it
-every latent, as it is:
+As a program it trains on the decoder of a finished autoencoder, by whole pictures, and leaves the
+encoder, and with it every latent, as it is. It may run beside or after train.py; export.py takes
+the decoder from there.
 
     train_autoencoder.py --folder build/train_demo --config tools/train_demo/cpu.json
 """
@@ -59,9 +60,10 @@ class Pool:
 
 
 def train_autoencoder(config, folder, device, decoder_of=None):
-    """Returns the mean weights; resumes from autoencoder.pt. `decoder_of`: train the decoder of
-    this autoencoder only."""
-    plan, path = config["autoencoder"], Path(folder) / "autoencoder.pt"
+    """Returns the mean weights; resumes from autoencoder.pt. `decoder_of`: the weights of an
+    autoencoder of which the decoder alone is trained on; decoder.pt."""
+    stage = "autoencoder" if decoder_of is None else "decoder"
+    plan, path = config[stage], Path(folder) / f"{stage}.pt"
     model = Autoencoder(config["vae"]).to(device)
     if decoder_of is not None:
         model.load_state_dict(decoder_of)
@@ -102,9 +104,9 @@ def train_autoencoder(config, folder, device, decoder_of=None):
         torch._foreach_lerp_(list(mean.parameters()), list(model.parameters()), 1 - keep)
         quality.append(10 * math.log10(4 / F.mse_loss(y, x).item()))
         if step % 100 == 0:
-            print(f"autoencoder {step} of {plan['steps']}: PSNR {np.mean(quality[-100:]):.2f} dB",
+            print(f"{stage} {step} of {plan['steps']}: PSNR {np.mean(quality[-100:]):.2f} dB",
                   flush=True)
-        if step % 250 == 0 or step == plan["steps"]:
+        if step % 100 == 0 or step == plan["steps"]:
             torch.save({"model": model.state_dict(), "mean": mean.state_dict(),
                         "optimiser": optimiser.state_dict(), "step": step}, path)
     return mean
