@@ -11,7 +11,6 @@ from labels import scene_labels
 from render import render
 from scenes import COLOURS, training_scene
 
-SHARD = 4096    # scenes at 128x128; a quarter of that at 256x256
 BATCH = 32
 
 
@@ -27,10 +26,9 @@ def _touched(arrays, scenes, side):
     return F.max_pool2d(differs[:, None], 16).flatten(1).byte()
 
 
-def make_shard(autoencoder, number, side, device):
-    """{"tokens": half [n, L, 64], "touched": uint8 [n, L], "labels": uint8 [n, 8]}."""
+def make_shard(autoencoder, number, count, side, device):
+    """`count` scenes: {"tokens": half [n, L, 64], "touched": uint8 [n, L], "labels": uint8 [n, 8]}."""
     rng = random.Random(1000 * side + number)
-    count = SHARD * 128 * 128 // side ** 2
     tokens, touched, labels = [], [], []
     for _ in range(0, count, BATCH):
         scenes = [training_scene(rng) for _ in range(BATCH)]
@@ -45,10 +43,12 @@ def make_shard(autoencoder, number, side, device):
 
 
 class Latents:
-    """The shards of one picture size. Grows by one at a time, so that training starts early."""
+    """The shards of one picture size, each of `count` scenes. Grows by one at a time, so that
+    training starts early."""
 
-    def __init__(self, folder, autoencoder, side, device):
-        self.folder, self.autoencoder, self.side, self.device = folder, autoencoder, side, device
+    def __init__(self, folder, autoencoder, count, side, device):
+        self.folder, self.autoencoder, self.count = folder, autoencoder, count
+        self.side, self.device = side, device
         self.shards = []
         while self._path(len(self.shards)).exists():
             self.shards.append(torch.load(self._path(len(self.shards))))
@@ -66,7 +66,7 @@ class Latents:
 
     def grow(self):
         path = self._path(len(self.shards))
-        shard = make_shard(self.autoencoder, len(self.shards), self.side, self.device)
+        shard = make_shard(self.autoencoder, len(self.shards), self.count, self.side, self.device)
         torch.save(shard, path.with_suffix(".part"))
         path.with_suffix(".part").rename(path)
         self.shards.append(shard)

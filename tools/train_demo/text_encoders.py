@@ -25,7 +25,7 @@ class ClipLayer(nn.Module):
     def forward(self, x, causal):
         y, attn = self.layer_norm1(x), self.self_attn
         q, k, v = (_split(part(y), self.heads) for part in (attn.q_proj, attn.k_proj, attn.v_proj))
-        out = attention(q, k, v, causal)
+        out = attention(q, k, v, causal.to(q.dtype))
         x = x + attn.out_proj(out.transpose(1, 2).flatten(-2))
         y = self.mlp.fc1(self.layer_norm2(x))
         return x + self.mlp.fc2(y * torch.sigmoid(1.702 * y))

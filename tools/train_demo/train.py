@@ -68,7 +68,8 @@ class Trainer:
 
     def open_latents(self):
         for side in (128, 256):
-            self.stores[side] = Latents(self.folder, self.autoencoder, side, self.device)
+            count = self.plan["shard"] * 128 * 128 // side ** 2
+            self.stores[side] = Latents(self.folder, self.autoencoder, count, side, self.device)
             self.tables[side] = rotary_table(side // 16, side // 16, self.plan["text_tokens"],
                                              self.config["transformer"]["axes_dims_rope"],
                                              self.device)
