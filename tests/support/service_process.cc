@@ -27,17 +27,23 @@ int Milliseconds(milliseconds duration) { return static_cast<int>(duration.count
 
 }  // namespace
 
-ServiceProcess::ServiceProcess(int workers, const std::vector<std::string>& flags) {
-  Start(workers, flags);
+ServiceProcess::ServiceProcess(int workers, const std::vector<std::string>& flags)
+    : ServiceProcess({.spawn_workers = workers, .flags = flags}) {
+  AwaitServing();
+}
+
+ServiceProcess::ServiceProcess(const ServiceProcessOptions& options) {
+  Start(options);
   const std::string ports = folder_.Read(kPortsName);
-  int port = 0;
-  if (std::sscanf(ports.c_str(), "listen=%d", &port) != 1) GiveUp("its port file is no good");
-  address_ = absl::StrCat("127.0.0.1:", port);
+  if (std::sscanf(ports.c_str(), "listen=%d worker_listen=%d", &port_, &worker_port_) != 2) {
+    GiveUp("its port file is no good");
+  }
+  address_ = absl::StrCat("127.0.0.1:", port_);
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // knows no earlier server of this port
   channel_ = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
   stub_ = v1::ImageService::NewStub(channel_);
-  AwaitServing();
 }
 
 ServiceProcess::~ServiceProcess() {
@@ -50,17 +56,20 @@ ServiceProcess::~ServiceProcess() {
   }
 }
 
-void ServiceProcess::Start(int workers, const std::vector<std::string>& flags) {
+void ServiceProcess::Start(const ServiceProcessOptions& options) {
   const UniqueFd ports_watch(inotify_init1(IN_CLOEXEC));
   inotify_add_watch(ports_watch.get(), folder_.path().c_str(), IN_MOVED_TO);
+  const auto address = [](int port) { return absl::StrCat("127.0.0.1:", port); };
   ChildCommand command = {
       .binary = "/bin/sh",
-      .args = {"-c", "log=$1; shift; exec \"$@\" 2>\"$log\"", "sh", folder_ / kLogName,
-               TESSERA_SERVER_PROGRAM, "--model", TESSERA_TINY_FLUX_DIR, "--device", "cpu",
-               "--spawn-workers", absl::StrCat(workers), "--threads", "1", "--listen",
-               "127.0.0.1:0", "--port-file", folder_ / kPortsName},
+      .args = {"-c", "log=$1; shift; exec \"$@\" 2>\"$log\"", "sh",
+               options.log.empty() ? folder_ / kLogName : options.log, TESSERA_SERVER_PROGRAM,
+               "--model", options.model.empty() ? TESSERA_TINY_FLUX_DIR : options.model, "--device",
+               "cpu", "--spawn-workers", absl::StrCat(options.spawn_workers), "--threads", "1",
+               "--listen", address(options.port), "--worker-listen", address(options.worker_port),
+               "--port-file", folder_ / kPortsName},
       .environment = {}};
-  command.args.insert(command.args.end(), flags.begin(), flags.end());
+  command.args.insert(command.args.end(), options.flags.begin(), options.flags.end());
   const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   absl::StatusOr<ChildProcess> started = StartChild(command, null.get());
   if (!started.ok()) GiveUp(std::string(started.status().message()));

@@ -18,6 +18,15 @@ namespace tessera::testing {
 // How long anything under test may take: a limit for what hangs, not a measure.
 inline constexpr std::chrono::seconds kLivenessLimit{60};
 
+struct ServiceProcessOptions {
+  int spawn_workers = 0;  // 0: workers dial in, see WorkerProcess; `flags` say how many
+  std::string model;      // empty: tests/reference/tiny-flux
+  int port = 0;           // 0: any
+  int worker_port = 0;    // 0: any
+  std::string log;        // file for standard error; empty: one that Log() reads
+  std::vector<std::string> flags;
+};
+
 // A real tessera-server that has spawned real workers of tests/reference/tiny-flux on the CPU, one
 // thread each, on free ports of loopback. A server that does not start ends the test program.
 // Killed with the object, its workers too; when the test has failed, its log is printed then. One
@@ -26,11 +35,15 @@ class ServiceProcess {
  public:
   // Returns once the service is SERVING. `flags` go to tessera-server besides its own.
   explicit ServiceProcess(int workers, const std::vector<std::string>& flags = {});
+  // Returns once it listens.
+  explicit ServiceProcess(const ServiceProcessOptions& options);
   ~ServiceProcess();
   ServiceProcess(const ServiceProcess&) = delete;
   ServiceProcess& operator=(const ServiceProcess&) = delete;
 
   const std::string& address() const { return address_; }
+  int port() const { return port_; }
+  int worker_port() const { return worker_port_; }
   v1::ImageService::Stub& stub() const { return *stub_; }
   pid_t pid() const { return process_.pid; }
 
@@ -58,7 +71,7 @@ class ServiceProcess {
  private:
   static constexpr char kLogName[] = "log";
 
-  void Start(int workers, const std::vector<std::string>& flags);
+  void Start(const ServiceProcessOptions& options);
   void AwaitPortFile(int inotify_fd) const;
   // Whether the server has ended, or does within `wait`.
   bool EndsWithin(std::chrono::milliseconds wait) const;
@@ -67,6 +80,8 @@ class ServiceProcess {
 
   const TempDir folder_;
   ChildProcess process_;  // its pid is -1 once reaped
+  int port_ = 0;
+  int worker_port_ = 0;
   std::string address_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ImageService::Stub> stub_;

@@ -1,0 +1,164 @@
+// What a real service stands on fails: links, the server itself, the disk, the checkpoint, a host.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "tests/fault/service/disturbed_call.h"
+#include "tests/fault/service/tcp_proxy.h"
+#include "tests/support/status_details.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/worker_process.h"
+
+namespace tessera {
+namespace {
+
+using testing::Disturb;
+using testing::Disturbed;
+using testing::ExpectRecovered;
+using testing::GroupOf;
+using testing::ImageCall;
+using testing::LongJob;
+using testing::Report;
+using testing::ServiceProcess;
+using testing::ServiceProcessOptions;
+using testing::StepReached;
+using testing::TcpProxy;
+using testing::TempDir;
+using testing::UndisturbedPngs;
+using testing::WorkerProcess;
+
+std::set<int64_t> PidsOf(const ServiceProcess& service) {
+  std::set<int64_t> pids;
+  const v1::GetServerInfoResponse info = service.Info();
+  for (const auto& worker : GroupOf(info).workers()) pids.insert(worker.pid());
+  return pids;
+}
+
+bool IsReady(const v1::GetServerInfoResponse& info) {
+  return GroupOf(info).state() == v1::GROUP_STATE_READY;
+}
+
+ServiceProcessOptions ForWorkersThatDialIn(std::vector<std::string> flags = {}) {
+  flags.insert(flags.begin(), {"--group-size", "3", "--token", testing::kWorkerToken});
+  return {.flags = std::move(flags)};
+}
+
+TEST(FaultySurroundingsTest, ACutLinkIsDialledAgainWithoutLoadingAnything) {
+  const ServiceProcess service(ForWorkersThatDialIn());
+  TcpProxy proxy(service.worker_port());
+  const WorkerProcess a(service.worker_port());
+  const WorkerProcess b(service.worker_port());
+  const WorkerProcess behind_proxy(proxy.port());
+  service.AwaitServing();
+  const auto undisturbed = UndisturbedPngs(service, LongJob());
+  const std::set<int64_t> before = PidsOf(service);
+  ExpectRecovered("a worker's link is cut",
+                  Disturb(service, LongJob(), StepReached(3), [&] { proxy.CutAll(); }),
+                  undisturbed);
+  EXPECT_EQ(PidsOf(service), before);
+}
+
+// A killed server, or one that is told to end, which finishes the job.
+class NextServerTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(NextServerTest, WorkersWaitForItAndKeepTheirWeights) {
+  ServiceProcessOptions options = ForWorkersThatDialIn();
+  auto first = std::make_unique<ServiceProcess>(options);
+  options.port = first->port();
+  options.worker_port = first->worker_port();
+  const WorkerProcess a(options.worker_port);
+  const WorkerProcess b(options.worker_port);
+  const WorkerProcess c(options.worker_port);
+  first->AwaitServing();
+  const auto undisturbed = UndisturbedPngs(*first, LongJob());
+  const std::set<int64_t> before = PidsOf(*first);
+  const Disturbed seen =
+      Disturb(*first, LongJob(), StepReached(3), [&] { first->Signal(GetParam()); });
+  const bool killed = GetParam() == SIGKILL;
+  EXPECT_EQ(seen.result.status.error_code(),
+            killed ? grpc::StatusCode::UNAVAILABLE : grpc::StatusCode::OK);
+  first->AwaitEnd();
+  first.reset();
+  const ServiceProcess second(options);
+  second.AwaitServing();
+  const bool same = UndisturbedPngs(second, LongJob()) == undisturbed;
+  Report(absl::StrCat(killed ? "SIGKILL" : "SIGTERM", " of the server, and another one"), seen,
+         absl::StrCat(seen.result.status.ok() ? "OK" : seen.result.status.error_message(),
+                      "; then ", same ? "the same bytes" : "OTHER BYTES"));
+  EXPECT_TRUE(same);
+  EXPECT_EQ(PidsOf(second), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(, NextServerTest, ::testing::Values(SIGKILL, SIGTERM),
+                         [](const ::testing::TestParamInfo<int>& test) {
+                           return test.param == SIGKILL ? "Killed" : "Ended";
+                         });
+
+TEST(FaultySurroundingsTest, AGroupGoesOnSmallerAndGrowsAgain) {
+  const ServiceProcess service(ForWorkersThatDialIn({"--min-ranks", "2", "--regroup-wait", "0.5"}));
+  const WorkerProcess a(service.worker_port());
+  const WorkerProcess b(service.worker_port());
+  auto c = std::make_unique<WorkerProcess>(service.worker_port());
+  service.AwaitInfo("three ranks", [](const v1::GetServerInfoResponse& info) {
+    return IsReady(info) && GroupOf(info).ranks() == 3;
+  });
+  const auto undisturbed = UndisturbedPngs(service, LongJob());
+  v1::GenerateImageRequest request = LongJob();
+  request.set_allow_ranks_change(true);
+  const Disturbed seen = Disturb(service, request, StepReached(3), [&] { c.reset(); });
+  Report("rank lost for good, --min-ranks 2", seen,
+         absl::StrCat("OK with ", seen.result.metadata.ranks(), " of ",
+                      seen.result.metadata.first_attempt_ranks(), " ranks"));
+  EXPECT_TRUE(seen.result.status.ok()) << seen.result.status.error_message();
+  EXPECT_EQ(seen.result.metadata.ranks(), 2);
+  EXPECT_EQ(seen.result.metadata.first_attempt_ranks(), 3);
+  EXPECT_EQ(GroupOf(service.Info()).reason(), "2 of 3 workers");
+
+  const WorkerProcess successor(service.worker_port());
+  service.AwaitInfo("three ranks again", [](const v1::GetServerInfoResponse& info) {
+    return IsReady(info) && GroupOf(info).ranks() == 3;
+  });
+  EXPECT_TRUE(UndisturbedPngs(service, LongJob()) == undisturbed);
+}
+
+TEST(FaultySurroundingsTest, AFullDiskForTheLogHoldsNobodyUp) {
+  const ServiceProcess service({.spawn_workers = 3, .log = "/dev/full", .flags = {}});
+  service.AwaitServing();
+  const auto undisturbed = UndisturbedPngs(service, LongJob());
+  const pid_t victim = service.WorkerPid(1);
+  ExpectRecovered("the log's disk is full, SIGKILL of rank 1",
+                  Disturb(service, LongJob(), StepReached(3), [&] { kill(victim, SIGKILL); }),
+                  undisturbed);
+}
+
+// The group cannot form, says why, answers, and is back when the file is.
+TEST(FaultySurroundingsTest, ACheckpointThatCannotBeReadAtRespawn) {
+  const TempDir folder;
+  const std::string model = folder / "model";
+  std::filesystem::copy(TESSERA_TINY_FLUX_DIR, model, std::filesystem::copy_options::recursive);
+  const ServiceProcess service({.spawn_workers = 3, .model = model, .flags = {}});
+  service.AwaitServing();
+  const auto undisturbed = UndisturbedPngs(service, LongJob());
+  const std::string config = model + "/transformer/config.json";
+  const pid_t victim = service.WorkerPid(1);
+  const Disturbed seen = Disturb(service, LongJob(), StepReached(3), [&] {
+    std::filesystem::rename(config, config + ".gone");
+    kill(victim, SIGKILL);
+  });
+  Report("SIGKILL of rank 1, whose checkpoint is gone", seen, seen.result.status.error_message());
+  EXPECT_EQ(seen.result.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(testing::HasRetryInfo(seen.result.status));
+  const v1::GetServerInfoResponse info = service.Info();
+  EXPECT_NE(GroupOf(info).state(), v1::GROUP_STATE_READY);
+  EXPECT_NE(GroupOf(info).reason(), "");
+  std::filesystem::rename(config + ".gone", config);
+  service.AwaitServing();
+  EXPECT_TRUE(UndisturbedPngs(service, LongJob()) == undisturbed);
+}
+
+}  // namespace
+}  // namespace tessera
