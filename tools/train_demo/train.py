@@ -137,7 +137,8 @@ class Trainer:
         side, count = (256, plan["batch"] // 4) if large else (128, plan["batch"])
         two_objects = min(plan["two_objects"], .25 + done * 2 * (plan["two_objects"] - .25))
         store = self.stores[side]
-        while len(store.shards) < min(plan["shards"], 1 + self.step // plan["shard_every"]):
+        shards = plan["large_shards" if large else "shards"]
+        while len(store.shards) < min(shards, 1 + self.step // plan["shard_every"]):
             store.grow()
         tokens, touched, labels = store.batch(count, two_objects)
         texts = ["" if self.random.random() < plan["drop_caption"] else

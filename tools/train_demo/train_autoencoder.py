@@ -27,17 +27,26 @@ SIDE, CROP = 128, 64    # pixels
 
 
 class Pool:
-    """Rendered scenes, most of them in random colours, so that colour is learnt as a continuum."""
+    """Rendered scenes: a share `own_colours` in the scenes' colours, the others in random ones, so
+    that colour is learnt as a continuum; at least a share `stars` with a star, whose points are
+    what an autoencoder learns last."""
 
-    def __init__(self, count, own_colours, seed):
+    def __init__(self, count, own_colours, stars, seed):
         self.random = random.Random(seed)
         self.pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
         for picture in self.pictures:
             palette = COLOURS if self.random.random() < own_colours else {
                 name: tuple(self.random.randrange(256) for _ in range(3)) for name in COLOURS}
-            picture[:] = render(training_scene(self.random), SIDE, palette)
+            picture[:] = render(self._scene(stars), SIDE, palette)
         ground = self.pictures[:, 2, 2].astype(np.int16)[:, None, None]
         self.objects = np.abs(self.pictures - ground).sum(-1) > 12
+
+    def _scene(self, stars):
+        star = self.random.random() < stars
+        while True:
+            scene = training_scene(self.random)
+            if not star or any(thing.shape == "star" for thing in scene.things):
+                return scene
 
     def _corner(self, which):
         """Of a crop near an object, mostly."""
@@ -79,7 +88,7 @@ def train_autoencoder(config, folder, device, decoder_of=None):
         optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
     if step < plan["steps"]:
-        pool = Pool(plan["pool"], plan["own_colours"], seed=step)
+        pool = Pool(plan["pool"], plan["own_colours"], plan["stars"], seed=step)
     quality = []
     while step < plan["steps"]:
         done = step / plan["steps"]
