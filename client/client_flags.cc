@@ -29,6 +29,8 @@ struct GenerateFlags {
   std::optional<int> width, height, steps, images, max_text_tokens, sync_steps, refresh_every;
   std::optional<uint64_t> seed;
   std::string text_mode;
+  std::string request_id;
+  bool allow_ranks_change = false;
   std::string output = "tessera.png";
   std::string picture = "auto";
 };
@@ -67,6 +69,10 @@ void AddGenerate(CLI::App& app, GenerateFlags& flags) {
   app.add_option("--refresh-every", flags.refresh_every, "Steps between exchanges [the server's]");
   app.add_option("--text-mode", flags.text_mode, "Of text tokens [the server's]")
       ->check(CLI::IsMember({"split", "replicated"}));
+  app.add_option("--request-id", flags.request_id,
+                 "Calls with the same id are one job [drawn, where a call may be tried again]");
+  app.add_flag("--allow-ranks-change", flags.allow_ranks_change,
+               "After a lost worker, go on with another number of them");
   app.add_option("-o,--output", flags.output, "x.png; several pictures: x-0.png, x-1.png ...")
       ->capture_default_str();
   app.add_option("--picture", flags.picture, "How to draw it in the terminal")
@@ -92,6 +98,8 @@ v1::GenerateImageRequest MakeRequest(const GenerateFlags& flags) {
   if (flags.refresh_every) request.set_refresh_every(*flags.refresh_every);
   if (flags.text_mode == "split") request.set_text_mode(v1::TEXT_MODE_SPLIT);
   if (flags.text_mode == "replicated") request.set_text_mode(v1::TEXT_MODE_REPLICATED);
+  request.set_request_id(flags.request_id);
+  request.set_allow_ranks_change(flags.allow_ranks_change);
   return request;
 }
 
@@ -136,6 +144,9 @@ absl::StatusOr<ClientFlags> ParseClientFlags(int argc, const char* const* argv) 
   for (CLI::App* const command : {generate_app, info_app, health_app})
     AddConnection(*command, connection);
   AddGenerate(*generate_app, generate);
+  bool alive = false;
+  health_app->add_flag("--alive", alive,
+                       "Exit code 0 while it answers, whether or not it can serve");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -143,7 +154,7 @@ absl::StatusOr<ClientFlags> ParseClientFlags(int argc, const char* const* argv) 
   }
   ClientFlags flags;
   if (generate_app->parsed()) flags.command = ClientCommand::kGenerate;
-  if (health_app->parsed()) flags.command = ClientCommand::kHealth;
+  if (health_app->parsed()) flags.command = alive ? ClientCommand::kAlive : ClientCommand::kHealth;
   TESSERA_ASSIGN_OR_RETURN(flags.connection, MakeConnection(connection));
   flags.request = MakeRequest(generate);
   flags.output = generate.output;

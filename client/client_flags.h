@@ -10,7 +10,7 @@
 
 namespace tessera {
 
-enum class ClientCommand { kGenerate, kInfo, kHealth };
+enum class ClientCommand { kGenerate, kInfo, kHealth, kAlive };
 
 struct ClientFlags {
   ClientCommand command = ClientCommand::kInfo;

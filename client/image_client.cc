@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/image_assembler.h"
 #include "worker/base/backoff.h"
 #include "worker/base/status_macros.h"
@@ -56,6 +57,11 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
 
+std::string NewRequestId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
 }  // namespace
 
 ImageClient::ImageClient(const ImageClientOptions& options)
@@ -70,10 +76,15 @@ ImageClient::ImageClient(const ImageClientOptions& options,
 absl::StatusOr<GeneratedImages> ImageClient::Generate(const v1::GenerateImageRequest& request,
                                                       const GenerateHooks& hooks,
                                                       const std::stop_token& stop) {
+  v1::GenerateImageRequest identified = request;
+  if (options_.max_tries > 1 && request.request_id().empty()) {
+    identified.set_request_id(NewRequestId());
+  }
   GeneratedImages result;
-  TESSERA_RETURN_IF_ERROR(Call(
-      [&](grpc::ClientContext& context) { return GenerateOnce(context, request, hooks, result); },
-      hooks.on_retry, stop));
+  const auto generate = [&](grpc::ClientContext& context) {
+    return GenerateOnce(context, identified, hooks, result);
+  };
+  TESSERA_RETURN_IF_ERROR(Call(generate, hooks.on_retry, stop));
   return result;
 }
 

@@ -27,6 +27,14 @@ absl::Status RunHealth(const ClientFlags& flags, const std::stop_token& stop) {
   return absl::OkStatus();
 }
 
+absl::Status RunAlive(const ClientFlags& flags, const std::stop_token& stop) {
+  ImageClientOptions once = flags.connection;
+  once.max_tries = 1;
+  TESSERA_RETURN_IF_ERROR(ImageClient(once).GetServerInfo(stop).status());  // by the event loop
+  std::puts("ALIVE");
+  return absl::OkStatus();
+}
+
 absl::Status Run(const ClientFlags& flags, const std::stop_token& stop) {
   switch (flags.command) {
     case ClientCommand::kGenerate:
@@ -35,6 +43,8 @@ absl::Status Run(const ClientFlags& flags, const std::stop_token& stop) {
       return RunInfo(flags, stop);
     case ClientCommand::kHealth:
       return RunHealth(flags, stop);
+    case ClientCommand::kAlive:
+      return RunAlive(flags, stop);
   }
   return absl::InternalError("no such command");
 }

@@ -46,6 +46,14 @@ std::string QueueText(const v1::QueueDescription& queue) {
   return Line("queue", text);
 }
 
+std::string JobsText(const v1::JobTallies& jobs) {
+  std::string text = absl::StrFormat(
+      "%d admitted: %d succeeded, %d failed, %d cancelled, %d expired; %d refused", jobs.admitted(),
+      jobs.succeeded(), jobs.failed(), jobs.cancelled(), jobs.expired(), jobs.refused());
+  if (jobs.joined() > 0) absl::StrAppend(&text, "; ", jobs.joined(), " joined others");
+  return Line("jobs", text);
+}
+
 std::string GroupText(const v1::GroupDescription& group, int index) {
   const std::string state = EnumInWords(v1::GroupState_Name(group.state()), "GROUP_STATE_");
   std::string text =
@@ -78,7 +86,7 @@ std::string ServerInfoText(const v1::GetServerInfoResponse& info) {
                         EnumInWords(v1::TextMode_Name(info.default_text_mode()), "TEXT_MODE_"))));
   absl::StrAppend(
       &text, Line("unary reply", absl::StrCat("at most ", info.max_unary_reply_bytes(), " bytes")),
-      QueueText(info.queue()));
+      QueueText(info.queue()), JobsText(info.jobs()));
   for (int i = 0; i < info.groups_size(); ++i) absl::StrAppend(&text, GroupText(info.groups(i), i));
   return text;
 }

@@ -67,6 +67,9 @@ TEST(ClientFlagsTest, EveryFlagReachesTheRequest) {
                                    "0",
                                    "--text-mode",
                                    "replicated",
+                                   "--request-id",
+                                   "once",
+                                   "--allow-ranks-change",
                                    "--output",
                                    "y.png",
                                    "--picture",
@@ -90,6 +93,8 @@ TEST(ClientFlagsTest, EveryFlagReachesTheRequest) {
   EXPECT_EQ(request.sync_steps(), 3);
   EXPECT_TRUE(request.has_refresh_every());
   EXPECT_EQ(request.text_mode(), v1::TEXT_MODE_REPLICATED);
+  EXPECT_EQ(request.request_id(), "once");
+  EXPECT_TRUE(request.allow_ranks_change());
   EXPECT_EQ(flags.output, "y.png");
   EXPECT_EQ(flags.picture, PictureStyle::kKitty);
   EXPECT_EQ(flags.connection.deadline_s, 1.5);
@@ -100,6 +105,7 @@ TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
   const ClientFlags flags = Parse({"health", "--server", "there:1"}).value();
   EXPECT_EQ(flags.command, ClientCommand::kHealth);
   EXPECT_EQ(flags.connection.server, "there:1");
+  EXPECT_EQ(Parse({"health", "--alive"}).value().command, ClientCommand::kAlive);
 }
 
 TEST(ClientFlagsTest, ReadsTlsFiles) {

@@ -155,6 +155,27 @@ TEST(ImageClientTest, BacksOffWhenNobodySays) {
   EXPECT_THAT(calls.waits, ElementsAre(DoubleNear(1, 0.2), DoubleNear(2, 0.4), DoubleNear(2, 0.4)));
 }
 
+TEST(ImageClientTest, AllTriesOfACallAreOneJob) {
+  std::vector<std::string> ids;
+  const auto fail = [&](grpc::ServerContext&, const v1::GenerateImageRequest& request, Writer&) {
+    ids.push_back(request.request_id());
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
+  };
+  FakeImageService service({fail, fail, fail, fail, fail});
+  Calls calls(service);
+  calls.options.max_tries = 2;
+  EXPECT_FALSE(calls.Generate().ok());
+  EXPECT_FALSE(calls.Generate().ok());
+  calls.options.max_tries = 1;
+  EXPECT_FALSE(calls.Generate().ok());
+  ASSERT_EQ(ids.size(), 5u);
+  EXPECT_NE(ids[0], "");
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_NE(ids[0], ids[2]);
+  EXPECT_EQ(ids[2], ids[3]);
+  EXPECT_EQ(ids[4], "");
+}
+
 TEST(ImageClientTest, GivesUpAfterItsTries) {
   const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "lost");
   FakeImageService service({FailWith(lost), FailWith(lost), FailWith(lost)});

@@ -60,6 +60,7 @@ TEST(ServerInfoTextTest, TellsModelQueueAndGroups) {
           max_length: 32
           predicted_wait { seconds: 2 nanos: 500000000 }
         }
+        jobs { admitted: 9 refused: 2 succeeded: 5 failed: 1 cancelled: 1 expired: 1 joined: 3 }
         default_sync_steps: 1
         default_text_mode: TEXT_MODE_SPLIT
         max_unary_reply_bytes: 4194304)pb",
@@ -74,6 +75,8 @@ TEST(ServerInfoTextTest, TellsModelQueueAndGroups) {
             "parallelism    sync steps 1, refresh every 0, text mode split\n"
             "unary reply    at most 4194304 bytes\n"
             "queue          1 of 32, a new job starts in about 2.5 s\n"
+            "jobs           9 admitted: 5 succeeded, 1 failed, 1 cancelled, 1 expired; 2 refused; "
+            "3 joined others\n"
             "group 0        ending, 2 of 2 workers, epoch 3: rank 1 was lost\n"
             "  rank  name                 host             device   dtype     threads  pid\n"
             "     0  worker-0             here             cpu      float32         1  42\n"
