@@ -39,11 +39,19 @@ absl::Status ChildWorkers::Start(const ChildWorkerOptions& options, EndedCallbac
   std::vector<ChildCommand> commands;
   for (int i = 0; i < options.count; ++i) commands.push_back(CommandOf(options, binary, i));
   TESSERA_ASSIGN_OR_RETURN(
-      supervisor_, Supervisor::Start(std::move(commands), SupervisorOptions(),
-                                     [this, on_ended = std::move(on_ended)](const ChildExit& exit) {
-                                       return OnExit(exit, on_ended);
-                                     }));
+      auto supervisor,
+      Supervisor::Start(std::move(commands), SupervisorOptions(),
+                        [this, on_ended = std::move(on_ended)](const ChildExit& exit) {
+                          return OnExit(exit, on_ended);
+                        }));
+  MutexLock lock(mutex_);
+  supervisor_ = std::move(supervisor);
   return absl::OkStatus();
+}
+
+Supervisor* ChildWorkers::supervisor() {
+  MutexLock lock(mutex_);
+  return supervisor_.get();
 }
 
 AfterExit ChildWorkers::OnExit(const ChildExit& exit, const EndedCallback& on_ended) {
@@ -56,7 +64,7 @@ AfterExit ChildWorkers::OnExit(const ChildExit& exit, const EndedCallback& on_en
 }
 
 void ChildWorkers::Kill(int supervised_index) {
-  if (supervisor_ != nullptr) supervisor_->Kill(supervised_index);
+  if (Supervisor* running = supervisor()) running->Kill(supervised_index);
 }
 
 void ChildWorkers::StopRespawning() {
@@ -66,7 +74,7 @@ void ChildWorkers::StopRespawning() {
 
 void ChildWorkers::Stop() {
   StopRespawning();
-  if (supervisor_ != nullptr) supervisor_->Stop();
+  if (Supervisor* running = supervisor()) running->Stop();
 }
 
 }  // namespace tessera

@@ -44,10 +44,12 @@ class ChildWorkers final : public WorkerLauncher {
 
  private:
   AfterExit OnExit(const ChildExit& exit, const EndedCallback& on_ended);
+  // Null before Start; then the same until this object goes.
+  Supervisor* supervisor();
 
   Mutex mutex_;
   bool respawning_ ABSL_GUARDED_BY(mutex_) = true;
-  std::unique_ptr<Supervisor> supervisor_;  // set by Start, before any other thread calls
+  std::unique_ptr<Supervisor> supervisor_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tessera

@@ -16,7 +16,8 @@ class RequestResolver {
  public:
   using SeedSource = absl::AnyInvocable<uint32_t()>;
 
-  RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes,
+  // `ranks` cut a picture's tokens among them: each needs one.
+  RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes, int ranks,
                   SeedSource draw_seed);
 
   void SetModel(const ModelInfo& model) { model_ = model; }
@@ -26,8 +27,11 @@ class RequestResolver {
   std::optional<JobError> Resolve(Job& job);
 
  private:
+  std::optional<FieldViolation> TooSmall(const v1::GenerateImageRequest& effective) const;
+
   const RequestDefaults defaults_;
   const int64_t max_unary_reply_bytes_;
+  const int ranks_;
   SeedSource draw_seed_;
   std::optional<ModelInfo> model_;
 };

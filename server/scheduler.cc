@@ -28,7 +28,8 @@ Scheduler::Scheduler(const SchedulerOptions& options, const Clock& clock, Worker
     : options_(options),
       clock_(clock),
       group_(group),
-      resolver_(options.defaults, options.max_unary_reply_bytes, std::move(draw_seed)),
+      resolver_(options.defaults, options.max_unary_reply_bytes, group.size(),
+                std::move(draw_seed)),
       predictor_(options.progress, clock),
       queue_(options.max_queue_length) {}
 

@@ -66,6 +66,7 @@ class WorkerGroup final : public WorkerPool::Listener {
   void SetListener(Listener& listener) { listener_ = &listener; }
 
   v1::GroupState state() const { return state_; }
+  int size() const { return options_.size; }
   // Of the current epoch; 0 without one.
   int ranks() const { return static_cast<int>(members_.size()); }
   bool ready() const { return state_ == v1::GROUP_STATE_READY; }

@@ -166,14 +166,15 @@ std::vector<const Worker*> WorkerPool::workers() const {
 }
 
 void WorkerPool::OnTime(TimePoint now) {
-  if (now < next_ping_) return;
+  const TimePoint due = NextDue();
+  if (now < due) return;
   // When this process itself was stopped for a while, silence is no sign of anything.
-  const TimePoint::duration late = now - next_ping_;
+  const TimePoint::duration late = now - due;
   if (late > Seconds(options_.heartbeat_interval_s)) {
     for (auto& [channel, worker] : workers_) worker->heard_at += late;
   }
   DropSilent(now);
-  PingAll(now);
+  if (now >= next_ping_) PingAll(now);
 }
 
 void WorkerPool::DropSilent(TimePoint now) {
@@ -199,6 +200,12 @@ void WorkerPool::PingAll(TimePoint now) {
   next_ping_ = workers_.empty() ? kNever : now + Seconds(options_.heartbeat_interval_s);
 }
 
-TimePoint WorkerPool::NextDue() const { return next_ping_; }
+TimePoint WorkerPool::NextDue() const {
+  TimePoint due = next_ping_;
+  for (const auto& [channel, worker] : workers_) {
+    due = std::min(due, worker->heard_at + Seconds(options_.silence_limit_s));
+  }
+  return due;
+}
 
 }  // namespace tessera

@@ -91,6 +91,8 @@ int Main(int argc, const char* const* argv) {
     return 2;
   }
   StartLog(*flags);
+  // c10d warns, with stack traces, of what the link reports in a line.
+  setenv("TORCH_CPP_LOG_LEVEL", "ERROR", /*overwrite=*/0);
   const sigset_t termination = BlockTerminationSignals();
   if (flags->devices.empty()) RunWorker(*flags, termination);
   const absl::Status status = RunDeviceParent(*flags);

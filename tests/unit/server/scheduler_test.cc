@@ -83,6 +83,18 @@ TEST_F(SchedulerTest, RefusesAtOnceWhatNoModelCouldServe) {
   EXPECT_EQ(Submit(request).listener->code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(SchedulerTest, RefusesAPictureWithFewerTokensThanRanks) {
+  StartReady();
+  v1::GenerateImageRequest request;
+  request.set_width(16);
+  request.set_height(32);
+  const Submitted small = Submit(request);
+  ASSERT_EQ(small.listener->code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(small.listener->error()->violations.at(0).field, "width");
+  request.set_height(48);
+  EXPECT_EQ(Submit(request).listener->finished, 0);
+}
+
 TEST_F(SchedulerTest, ListsEveryViolation) {
   StartReady();
   v1::GenerateImageRequest request;
