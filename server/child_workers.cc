@@ -63,6 +63,10 @@ AfterExit ChildWorkers::OnExit(const ChildExit& exit, const EndedCallback& on_en
   return AfterExit::kRespawn;
 }
 
+void ChildWorkers::MarkArrived(int supervised_index) {
+  if (Supervisor* running = supervisor()) running->MarkHealthy(supervised_index);
+}
+
 void ChildWorkers::Kill(int supervised_index) {
   if (Supervisor* running = supervisor()) running->Kill(supervised_index);
 }

@@ -34,6 +34,7 @@ class ChildWorkers final : public WorkerLauncher {
   // NOT_FOUND when there is no tessera-worker. Once.
   absl::Status Start(const ChildWorkerOptions& options, EndedCallback on_ended);
 
+  void MarkArrived(int supervised_index) override;
   void Kill(int supervised_index) override;
 
   // Processes that end from now on stay ended.

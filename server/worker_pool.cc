@@ -65,6 +65,7 @@ void WorkerPool::Register(const std::shared_ptr<WorkerChannel>& channel,
   if (message.supervised_index() >= 0) {
     arrived_.insert(message.supervised_index());
     start_failures_.erase(message.supervised_index());
+    if (launcher_ != nullptr) launcher_->MarkArrived(message.supervised_index());
   }
   next_ping_ = std::min(next_ping_, now + Seconds(options_.heartbeat_interval_s));
   channel->Send(Welcome(last_id_, options_.heartbeat_interval_s));

@@ -69,7 +69,17 @@ Supervisor::~Supervisor() { Stop(); }
 
 void Supervisor::Kill(int index) {
   const MutexLock lock(mutex_);
-  if (children_[index].process.pid > 0) SendSignal(children_[index].process, SIGKILL);
+  if (Runs(index)) SendSignal(children_[index].process, SIGKILL);
+}
+
+void Supervisor::MarkHealthy(int index) {
+  const MutexLock lock(mutex_);
+  if (Runs(index)) children_[index].healthy = true;
+}
+
+bool Supervisor::Runs(int index) const {
+  return index >= 0 && static_cast<size_t>(index) < children_.size() &&
+         children_[index].process.pid > 0;
 }
 
 void Supervisor::Respawn(int index) {
@@ -112,6 +122,7 @@ std::vector<ChildExit> Supervisor::StartDue() {
     if (!child.start_at.has_value() || *child.start_at > Clock::now()) continue;
     child.start_at.reset();
     child.started = Clock::now();
+    child.healthy = false;
     absl::StatusOr<ChildProcess> process = StartChild(child.command, parent_read_.get());
     if (process.ok()) {
       child.process = *std::move(process);
@@ -136,8 +147,8 @@ std::vector<ChildExit> Supervisor::ReapEnded() {
 }
 
 ChildExit Supervisor::Ended(Child& child, std::string description) {
-  child.short_lives =
-      SecondsSince(child.started) < options_.short_life_s ? child.short_lives + 1 : 0;
+  const bool was_short = !child.healthy && SecondsSince(child.started) < options_.short_life_s;
+  child.short_lives = was_short ? child.short_lives + 1 : 0;
   const double doubled = options_.first_backoff_s * std::exp2(std::min(child.short_lives, 64) - 1);
   return {.index = static_cast<int>(&child - children_.data()),
           .pid = child.process.pid,

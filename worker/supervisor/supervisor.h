@@ -59,8 +59,12 @@ class Supervisor {
   // Stops.
   ~Supervisor();
 
-  // SIGKILL; on_exit follows. Nothing when the child is not running.
+  // SIGKILL; on_exit follows. Nothing when no such child is running.
   void Kill(int index);
+
+  // A running child works: however soon it ends, its life was not a short one. Nothing when no such
+  // child is running.
+  void MarkHealthy(int index);
 
   // Starts a child that is not running, at once. Nothing when it runs.
   void Respawn(int index);
@@ -78,6 +82,7 @@ class Supervisor {
     ChildCommand command;
     ChildProcess process;  // its pid is -1 while it does not run
     Clock::time_point started;
+    bool healthy = false;                       // MarkHealthy, since then
     std::optional<Clock::time_point> start_at;  // while it waits to be started
     int short_lives = 0;
   };
@@ -94,6 +99,7 @@ class Supervisor {
   std::optional<Clock::time_point> NextStart() const;
   // Returns when a child has ended, something was asked for, or at `until`.
   void Wait(std::optional<Clock::time_point> until);
+  bool Runs(int index) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AnyRuns() const;
   void SignalAll(int signal_number);
   void EndAll();

@@ -42,7 +42,9 @@ class FakeLink final : public WorkerChannel {
 
 class FakeLauncher final : public WorkerLauncher {
  public:
+  void MarkArrived(int supervised_index) override { arrived.push_back(supervised_index); }
   void Kill(int supervised_index) override { killed.push_back(supervised_index); }
+  std::vector<int> arrived;
   std::vector<int> killed;
 };
 

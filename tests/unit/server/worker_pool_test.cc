@@ -136,6 +136,7 @@ TEST_F(WorkerPoolTest, DropsAndKillsAWorkerThatIsSilentForTwoSeconds) {
   EXPECT_THAT(listener_.lost, IsEmpty());
   Pass(0.5);
   EXPECT_THAT(listener_.lost, ElementsAre(HasSubstr("a: it was silent for 2 s")));
+  EXPECT_THAT(launcher_.arrived, ElementsAre(7));
   EXPECT_THAT(launcher_.killed, ElementsAre(7));
   EXPECT_TRUE(silent->closed.has_value());
 }

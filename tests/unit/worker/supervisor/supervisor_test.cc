@@ -15,6 +15,7 @@ extern "C" {  // glibc 2.36's header lacks it
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "worker/supervisor/worker_binary.h"
@@ -200,6 +201,18 @@ TEST(SupervisorTest, NoBackoffAfterALongLife) {
   const ChildExit exit = exits.Next();
   EXPECT_EQ(exit.short_lives, 0);
   EXPECT_EQ(exit.backoff_s, 0);
+}
+
+TEST(SupervisorTest, NoBackoffAfterAHealthyLife) {
+  Exits exits(AfterExit::kStayEnded);
+  auto supervisor = StartOrDie({Sleeper()}, exits, {.short_life_s = 3600, .first_backoff_s = 1});
+  supervisor->Kill(0);
+  EXPECT_EQ(exits.Next().backoff_s, 1);
+  supervisor->Respawn(0);
+  while (supervisor->pid(0) < 0) std::this_thread::yield();
+  supervisor->MarkHealthy(0);
+  supervisor->Kill(0);
+  EXPECT_EQ(exits.Next().backoff_s, 0);
 }
 
 TEST(SupervisorTest, StopSendsSigterm) {
