@@ -11,12 +11,11 @@ namespace tessera::testing {
 
 using std::chrono::system_clock;
 
-ImageCall::ImageCall(const ServiceProcess& service, const v1::GenerateImageRequest& request,
+ImageCall::ImageCall(v1::ImageService::Stub& stub, const v1::GenerateImageRequest& request,
                      OnEvent on_event, std::optional<std::chrono::milliseconds> deadline) {
   if (deadline.has_value()) context_.set_deadline(system_clock::now() + *deadline);
-  thread_ = std::jthread([this, &stub = service.stub(), request, on_event = std::move(on_event)] {
-    Run(stub, request, on_event);
-  });
+  thread_ = std::jthread(
+      [this, &stub, request, on_event = std::move(on_event)] { Run(stub, request, on_event); });
 }
 
 ImageCall::~ImageCall() { Cancel(); }

@@ -35,6 +35,10 @@ class ImageCall {
 
   // `service` outlives the call. Absent deadline: none.
   ImageCall(const ServiceProcess& service, const v1::GenerateImageRequest& request,
+            OnEvent on_event = {}, std::optional<std::chrono::milliseconds> deadline = {})
+      : ImageCall(service.stub(), request, std::move(on_event), deadline) {}
+  // By a connection of the test's own; `stub` outlives the call.
+  ImageCall(v1::ImageService::Stub& stub, const v1::GenerateImageRequest& request,
             OnEvent on_event = {}, std::optional<std::chrono::milliseconds> deadline = {});
   ~ImageCall();  // cancels and waits
   ImageCall(const ImageCall&) = delete;

@@ -1,12 +1,15 @@
 // Clients that leave at random moments, by a cancel or by a connection that breaks, leave nothing
 // behind.
+#include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <random>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/fault/service/disturbed_call.h"
 #include "tests/fault/service/process_footprint.h"
 #include "tests/fault/service/tcp_proxy.h"
@@ -45,35 +48,57 @@ std::map<int64_t, ProcessFootprint> Footprints(const ServiceProcess& service) {
   return footprints;
 }
 
+enum class Leaving { kCancel, kDisconnect };
+
 class CancelsTest : public ::testing::Test {
  protected:
   // A call that leaves at one of its events: it is queued, begins, or has done a step.
-  void Leave(int event_number, const std::function<void(ImageCall&)>& how) {
+  void Leave(int event_number, Leaving how) {
+    const auto stub = how == Leaving::kCancel ? nullptr : ConnectByProxy();
     int events = 0;
-    ImageCall call(service_, ShortJob(), [&](ImageCall& self, const ImageCall::Event&) {
-      if (events++ == event_number) how(self);
-    });
+    const auto leave = [&](ImageCall& call, const ImageCall::Event&) {
+      if (events++ != event_number) return;
+      if (how == Leaving::kCancel) {
+        call.Cancel();
+      } else {
+        proxy_.CutAll();
+      }
+    };
+    ImageCall call(stub == nullptr ? service_.stub() : *stub, ShortJob(), leave);
     const grpc::StatusCode code = call.Wait().status.error_code();
-    EXPECT_TRUE(code == grpc::StatusCode::OK || code == grpc::StatusCode::CANCELLED ||
-                code == grpc::StatusCode::UNAVAILABLE)
-        << code;
+    if (code != grpc::StatusCode::OK) {  // it had ended before
+      EXPECT_EQ(code, how == Leaving::kCancel ? grpc::StatusCode::CANCELLED
+                                              : grpc::StatusCode::UNAVAILABLE);
+    }
+  }
+
+  std::unique_ptr<v1::ImageService::Stub> ConnectByProxy() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+    return v1::ImageService::NewStub(grpc::CreateCustomChannel(
+        absl::StrCat("127.0.0.1:", proxy_.port()), grpc::InsecureChannelCredentials(), arguments));
   }
 
   const ServiceProcess service_{kRanks};
+  TcpProxy proxy_{service_.port()};
 };
 
 TEST_F(CancelsTest, AThousandLeaveNothingBehind) {
   const int calls = testing::WholeFaultSuite() ? 1000 : 200;
   const auto undisturbed = UndisturbedPngs(service_, ShortJob());
-  const auto cancel = [](ImageCall& call) { call.Cancel(); };
   // Warm: every kind of call was made once.
-  for (int event = 0; event < kSteps; ++event) Leave(event, cancel);
+  for (int event = 0; event < kSteps; ++event) {
+    Leave(event, Leaving::kCancel);
+    Leave(event, Leaving::kDisconnect);
+  }
   EXPECT_TRUE(UndisturbedPngs(service_, ShortJob()) == undisturbed);
   const auto before = Footprints(service_);
 
   std::mt19937 random(1);
   for (int i = 1; i <= calls; ++i) {
-    Leave(std::uniform_int_distribution(0, kSteps + 1)(random), cancel);
+    const bool disconnects = std::uniform_int_distribution(0, 3)(random) == 0;
+    Leave(std::uniform_int_distribution(0, kSteps + 1)(random),
+          disconnects ? Leaving::kDisconnect : Leaving::kCancel);
     if (i % kBetweenWholeJobs == 0) {
       ASSERT_TRUE(UndisturbedPngs(service_, ShortJob()) == undisturbed) << "after call " << i;
     }

@@ -32,7 +32,7 @@ constexpr double kSpareMib = 24;
 
 seconds SoakTime() {
   const char* asked = std::getenv("TESSERA_SOAK_SECONDS");
-  return seconds(asked == nullptr ? 20 : std::atoi(asked));
+  return seconds(asked == nullptr ? 60 : std::atoi(asked));
 }
 
 v1::GenerateImageRequest Job(int steps) {
