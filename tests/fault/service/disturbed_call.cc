@@ -55,6 +55,13 @@ std::vector<std::string> UndisturbedPngs(const ServiceProcess& service,
   return result.pngs;
 }
 
+std::set<int64_t> WorkerPids(const ServiceProcess& service) {
+  std::set<int64_t> pids;
+  const v1::GetServerInfoResponse info = service.Info();
+  for (const auto& worker : GroupOf(info).workers()) pids.insert(worker.pid());
+  return pids;
+}
+
 Disturbed Disturb(const ServiceProcess& service, const v1::GenerateImageRequest& request,
                   const ImageCall::Matcher& when, const std::function<void()>& fault) {
   Disturbed seen;

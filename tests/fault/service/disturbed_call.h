@@ -1,7 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "tests/support/image_call.h"
 
@@ -16,6 +18,9 @@ v1::GenerateImageRequest LongJob(int steps = 10);
 // The pictures it makes when nothing disturbs it.
 std::vector<std::string> UndisturbedPngs(const ServiceProcess& service,
                                          const v1::GenerateImageRequest& request);
+
+// The process ids of all workers that are linked.
+std::set<int64_t> WorkerPids(const ServiceProcess& service);
 
 // A call in whose course a fault came, and what was seen of it.
 struct Disturbed {

@@ -1,9 +1,11 @@
 // Ranks of a real service die, stop and stumble in mid-job.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +26,7 @@ using testing::Report;
 using testing::ServiceProcess;
 using testing::StepReached;
 using testing::UndisturbedPngs;
+using testing::WorkerPids;
 
 constexpr int kRanks = 3;
 constexpr int kSteps = 10;
@@ -42,6 +45,20 @@ class FaultyRanksTest : public ::testing::Test {
     return [victim = service_.WorkerPid(rank), number] { kill(victim, number); };
   }
 
+  // A rank is lost in the course of a job and replaced; the others keep their processes.
+  Disturbed Lose(int rank, int number, const ImageCall::Matcher& when) const {
+    const pid_t victim = service_.WorkerPid(rank);
+    std::set<int64_t> survivors = WorkerPids(service_);
+    survivors.erase(victim);
+    const Disturbed seen = Disturb(service_, LongJob(kSteps), when, Strike(rank, number));
+    if (seen.result.metadata.attempts() < 2) return seen;  // the loss came after the pictures
+    const std::set<int64_t> now = WorkerPids(service_);
+    EXPECT_EQ(now.size(), static_cast<size_t>(kRanks));
+    EXPECT_THAT(now, ::testing::IsSupersetOf(survivors));
+    EXPECT_EQ(now.count(victim), 0u);
+    return seen;
+  }
+
   const ServiceProcess service_{kRanks};
   const std::vector<std::string> undisturbed_;
 };
@@ -52,8 +69,7 @@ TEST_F(FaultyRanksTest, EachRankIsKilledAtEachStep) {
   int in_mid_job = 0;
   for (int rank = 0; rank < kRanks; ++rank) {
     for (int step = 1; step < kSteps; step += between) {
-      const Disturbed seen =
-          Disturb(service_, LongJob(kSteps), StepReached(step), Strike(rank, SIGKILL));
+      const Disturbed seen = Lose(rank, SIGKILL, StepReached(step));
       // A fault that comes when the pictures are made already disturbs nothing.
       const int attempts = seen.result.metadata.attempts();
       ExpectRecovered(absl::StrCat("SIGKILL of rank ", rank), seen, undisturbed_, attempts);
@@ -66,8 +82,7 @@ TEST_F(FaultyRanksTest, EachRankIsKilledAtEachStep) {
 
 TEST_F(FaultyRanksTest, EachRankIsStopped) {
   for (int rank = 0; rank < kRanks; ++rank) {
-    ExpectRecovered(absl::StrCat("SIGSTOP of rank ", rank),
-                    Disturb(service_, LongJob(kSteps), StepReached(3), Strike(rank, SIGSTOP)),
+    ExpectRecovered(absl::StrCat("SIGSTOP of rank ", rank), Lose(rank, SIGSTOP, StepReached(3)),
                     undisturbed_);
   }
 }
@@ -75,14 +90,12 @@ TEST_F(FaultyRanksTest, EachRankIsStopped) {
 TEST_F(FaultyRanksTest, EachRankIsKilledInTheSyncStep) {
   for (int rank = 0; rank < kRanks; ++rank) {
     ExpectRecovered(absl::StrCat("SIGKILL of rank ", rank, " in the sync step"),
-                    Disturb(service_, LongJob(kSteps), AttemptBegan(1), Strike(rank, SIGKILL)),
-                    undisturbed_);
+                    Lose(rank, SIGKILL, AttemptBegan(1)), undisturbed_);
   }
 }
 
 TEST_F(FaultyRanksTest, TheDecodingRankIsKilled) {
-  ExpectRecovered("SIGKILL of rank 0 in decode",
-                  Disturb(service_, LongJob(kSteps), StepReached(kSteps), Strike(0, SIGKILL)),
+  ExpectRecovered("SIGKILL of rank 0 in decode", Lose(0, SIGKILL, StepReached(kSteps)),
                   undisturbed_);
 }
 

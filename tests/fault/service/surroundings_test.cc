@@ -29,14 +29,8 @@ using testing::StepReached;
 using testing::TcpProxy;
 using testing::TempDir;
 using testing::UndisturbedPngs;
+using testing::WorkerPids;
 using testing::WorkerProcess;
-
-std::set<int64_t> PidsOf(const ServiceProcess& service) {
-  std::set<int64_t> pids;
-  const v1::GetServerInfoResponse info = service.Info();
-  for (const auto& worker : GroupOf(info).workers()) pids.insert(worker.pid());
-  return pids;
-}
 
 bool IsReady(const v1::GetServerInfoResponse& info) {
   return GroupOf(info).state() == v1::GROUP_STATE_READY;
@@ -55,11 +49,11 @@ TEST(FaultySurroundingsTest, ACutLinkIsDialledAgainWithoutLoadingAnything) {
   const WorkerProcess behind_proxy(proxy.port());
   service.AwaitServing();
   const auto undisturbed = UndisturbedPngs(service, LongJob());
-  const std::set<int64_t> before = PidsOf(service);
+  const std::set<int64_t> before = WorkerPids(service);
   ExpectRecovered("a worker's link is cut",
                   Disturb(service, LongJob(), StepReached(3), [&] { proxy.CutAll(); }),
                   undisturbed);
-  EXPECT_EQ(PidsOf(service), before);
+  EXPECT_EQ(WorkerPids(service), before);
 }
 
 // A killed server, or one that is told to end, which finishes the job.
@@ -75,7 +69,7 @@ TEST_P(NextServerTest, WorkersWaitForItAndKeepTheirWeights) {
   const WorkerProcess c(options.worker_port);
   first->AwaitServing();
   const auto undisturbed = UndisturbedPngs(*first, LongJob());
-  const std::set<int64_t> before = PidsOf(*first);
+  const std::set<int64_t> before = WorkerPids(*first);
   const Disturbed seen =
       Disturb(*first, LongJob(), StepReached(3), [&] { first->Signal(GetParam()); });
   const bool killed = GetParam() == SIGKILL;
@@ -90,7 +84,7 @@ TEST_P(NextServerTest, WorkersWaitForItAndKeepTheirWeights) {
          absl::StrCat(seen.result.status.ok() ? "OK" : seen.result.status.error_message(),
                       "; then ", same ? "the same bytes" : "OTHER BYTES"));
   EXPECT_TRUE(same);
-  EXPECT_EQ(PidsOf(second), before);
+  EXPECT_EQ(WorkerPids(second), before);
 }
 
 INSTANTIATE_TEST_SUITE_P(, NextServerTest, ::testing::Values(SIGKILL, SIGTERM),

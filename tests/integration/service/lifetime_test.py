@@ -1,4 +1,4 @@
-"""Servers, workers and jobs end together: nobody is left behind. (Lost workers: lost_rank_test.cc.)"""
+"""Servers, workers and jobs end together: nobody is left behind. (Lost workers: tests/fault/service.)"""
 
 import os
 import threading
