@@ -1,8 +1,6 @@
 """Writes a training's mean weights as a checkpoint in diffusers' layout.
 
-    export.py --folder build/train_demo --output models/shapes
-
-Weights are stored as float16, which changes no pixel by more than a rounding.
+See tools/train_demo/export. Weights are stored as float16.
 """
 
 import argparse
@@ -104,9 +102,10 @@ def export(checkpoint, tokenizers, output, steps):
 
 
 def main():
+    root = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=root / "build/train_demo")
+    parser.add_argument("--output", type=Path, default=root / "models/shapes")
     parser.add_argument("--steps", type=int, default=16, help="the checkpoint's default")
     args = parser.parse_args()
     checkpoint = torch.load(args.folder / "checkpoint.pt", map_location="cpu")
