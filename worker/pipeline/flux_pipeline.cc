@@ -42,7 +42,11 @@ absl::Status CurrentExceptionStatus() {
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
   } catch (const c10::Error& e) {
-    return absl::InternalError(e.what_without_backtrace());
+    const std::string what = e.what_without_backtrace();
+    // All that tells ATen's allocator of host memory from other errors.
+    const bool no_memory = what.find("DefaultCPUAllocator: can't allocate") != std::string::npos;
+    return no_memory ? absl::ResourceExhaustedError("out of host memory: " + what)
+                     : absl::InternalError(what);
   } catch (const std::exception& e) {
     return absl::InternalError(e.what());
   }

@@ -182,7 +182,8 @@ TEST_F(FaultyRanksTest, AWorkerOutOfMemoryFailsTheJobOnly) {
   const Disturbed seen = Disturb(service_, large, AttemptBegan(1), limit);
   lift();
   Report("rank 1 gets no more memory", seen, seen.result.status.error_message());
-  EXPECT_FALSE(seen.result.status.ok());
+  EXPECT_EQ(seen.result.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_FALSE(testing::HasRetryInfo(seen.result.status));
   EXPECT_TRUE(UndisturbedPngs(service_, LongJob(kSteps)) == undisturbed_);
 }
 
