@@ -105,7 +105,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=ROOT / "models/shapes")
     parser.add_argument("--captions", type=int, default=500, help="judged, at most 500")
-    parser.add_argument("--compared", type=int, default=32, help="captions for PSNR and SSIM")
+    parser.add_argument("--compared", type=int, default=24, help="captions for PSNR and SSIM")
     parser.add_argument("--report", type=Path, help="a Markdown file; its plot goes beside it")
     args = parser.parse_args()
     tests = held_out_captions()[:args.captions]
