@@ -75,6 +75,7 @@ FakeWorker::FakeWorker(FakeWorkerOptions options) : options_(std::move(options))
   stub_ = internal::v1::WorkerLink::NewStub(
       grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments));
   context_.AddMetadata("x-tessera-token", options_.token);
+  context_.set_wait_for_ready(true);  // a connection attempt may fail on a busy machine
   stream_ = stub_->Connect(&context_);
   internal::v1::ConnectRequest message;
   *message.mutable_register_() = options_.registration;
