@@ -1,9 +1,16 @@
 #include "server/worker_connection.h"
 
+#include <chrono>
 #include <string>
 #include <utility>
 
 namespace tessera {
+namespace {
+
+// A write that lasts longer than this waits for a worker that does not read.
+constexpr std::chrono::seconds kLongestWrite(1);
+
+}  // namespace
 
 WorkerConnection* WorkerConnection::Start(ServerCore& core, grpc::CallbackServerContext& context) {
   std::shared_ptr<WorkerConnection> connection(new WorkerConnection(core, context));
@@ -25,6 +32,7 @@ void WorkerConnection::Send(internal::v1::ConnectResponse message) {
 void WorkerConnection::StartNextWrite() {
   if (writing_ || closed_ || outgoing_.empty()) return;
   writing_ = true;
+  write_began_ = std::chrono::steady_clock::now();
   StartWrite(&outgoing_.front());
 }
 
@@ -32,7 +40,11 @@ void WorkerConnection::Close(const absl::Status& status) {
   MutexLock lock(mutex_);
   if (closed_) return;
   closed_ = true;
-  if (writing_) context_.TryCancel();  // else a worker that does not read could hold the end up
+  // gRPC sends the status after the message under way. Only where that could take for ever is the
+  // call cancelled, because then the worker hears CANCELLED and no reason.
+  if (writing_ && std::chrono::steady_clock::now() - write_began_ > kLongestWrite) {
+    context_.TryCancel();
+  }
   Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
 }
 

@@ -3,6 +3,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -48,6 +49,7 @@ class WorkerConnection final
   std::shared_ptr<WorkerConnection> self_ ABSL_GUARDED_BY(mutex_);
   std::deque<internal::v1::ConnectResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;  // the front of outgoing_ is gRPC's
+  std::chrono::steady_clock::time_point write_began_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
