@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/image_assembler.h"
 #include "worker/base/backoff.h"
+#include "worker/base/random_hex.h"
 #include "worker/base/status_macros.h"
 
 namespace tessera {
@@ -57,11 +57,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
 
-std::string NewRequestId() {
-  std::random_device random;
-  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
-}
-
 }  // namespace
 
 ImageClient::ImageClient(const ImageClientOptions& options)
@@ -78,7 +73,7 @@ absl::StatusOr<GeneratedImages> ImageClient::Generate(const v1::GenerateImageReq
                                                       const std::stop_token& stop) {
   v1::GenerateImageRequest identified = request;
   if (options_.max_tries > 1 && request.request_id().empty()) {
-    identified.set_request_id(NewRequestId());
+    identified.set_request_id(RandomHex());
   }
   GeneratedImages result;
   const auto generate = [&](grpc::ClientContext& context) {

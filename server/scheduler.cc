@@ -211,7 +211,7 @@ void Scheduler::FinishInterrupted(std::unique_ptr<Job> job, const RunResult& res
   job->NoteInterruption(now, result);
   spdlog::warn("event=job_interrupted job={} attempt={} steps_done={} why=\"{}\"", job->id(),
                job->attempt().number, job->attempt().steps_done, job->interruptions().latest);
-  if (job->attempt().number < options_.max_attempts && !RetryWindowIsOver(*job, now)) {
+  if (job->attempt().number < options_.max_attempts && now < RetryUntil(*job)) {
     job->RunAgain();
     queue_.PushFront(std::move(job));
     return;
@@ -222,9 +222,9 @@ void Scheduler::FinishInterrupted(std::unique_ptr<Job> job, const RunResult& res
   Finish(std::move(job), JobState::kFailed, std::move(error));
 }
 
-bool Scheduler::RetryWindowIsOver(const Job& job, TimePoint now) const {
+TimePoint Scheduler::RetryUntil(const Job& job) const {
   const TimePoint first_at = job.interruptions().first_at;
-  return first_at != kNever && first_at + Seconds(options_.retry_window_s) <= now;
+  return first_at == kNever ? kNever : first_at + Seconds(options_.retry_window_s);
 }
 
 void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result) {
@@ -291,7 +291,7 @@ void Scheduler::OnTime(TimePoint now) {
     JobError error = DeadlinePassed(*job);
     Finish(std::move(job), JobState::kExpired, std::move(error));
   }
-  auto given_up = queue_.RemoveIf([&](const Job& job) { return RetryWindowIsOver(job, now); });
+  auto given_up = queue_.RemoveIf([&](const Job& job) { return RetryUntil(job) <= now; });
   for (std::unique_ptr<Job>& job : given_up) {
     JobError error = WorkerLost(*job);
     Finish(std::move(job), JobState::kFailed, std::move(error));
@@ -313,10 +313,7 @@ TimePoint Scheduler::NextDue() const {
   }
   for (int i = 0; i < queue_.length(); ++i) {
     const Job& job = queue_.at(i);
-    due = std::min(due, job.deadline());
-    if (job.interruptions().first_at != kNever) {
-      due = std::min(due, job.interruptions().first_at + Seconds(options_.retry_window_s));
-    }
+    due = std::min({due, job.deadline(), RetryUntil(job)});
   }
   return due;
 }

@@ -79,7 +79,8 @@ class Scheduler final : public WorkerGroup::Listener {
   // The running job's end, by what its ranks reported.
   void FinishRunning(RunResult result);
   void FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result);
-  bool RetryWindowIsOver(const Job& job, TimePoint now) const;
+  // Until when an interrupted job may run again; kNever for others.
+  TimePoint RetryUntil(const Job& job) const;
   void Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result);
   void Tally(JobState terminal);
   void FlushQueue(const JobError& error);

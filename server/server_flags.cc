@@ -2,20 +2,21 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <fstream>
-#include <random>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "worker/base/file.h"
+#include "worker/base/random_hex.h"
 #include "worker/base/status_macros.h"
 #include "worker/model/model_info.h"
 
 namespace tessera {
 namespace {
+
+constexpr size_t kMaxTokenBytes = 4096;
+constexpr size_t kMaxPemBytes = size_t{1} << 20;
 
 template <typename T>
 CLI::Option* Add(CLI::App& app, const std::string& name, T& value, const std::string& help) {
@@ -94,33 +95,24 @@ absl::Status CheckTogether(const ServerFlags& flags) {
   return problems.empty() ? absl::OkStatus() : absl::InvalidArgumentError(problems);
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  content << file.rdbuf();
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  return content.str();
-}
-
 absl::StatusOr<std::string> TokenOf(const ServerFlags& flags) {
   if (!flags.token_file.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(const std::string content, ReadFile(flags.token_file));
+    TESSERA_ASSIGN_OR_RETURN(const std::string content, ReadFile(flags.token_file, kMaxTokenBytes));
     const std::string token(absl::StripAsciiWhitespace(content));
     if (token.empty()) return absl::InvalidArgumentError(flags.token_file + ": holds no token");
     return token;
   }
   if (!flags.token.empty()) return flags.token;
-  std::random_device random;
-  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+  return RandomHex();
 }
 
 absl::StatusOr<std::optional<TlsOptions>> TlsOf(const ServerFlags& flags) {
   if (flags.tls_cert.empty()) return std::nullopt;
   TlsOptions tls;
-  TESSERA_ASSIGN_OR_RETURN(tls.certificate_chain, ReadFile(flags.tls_cert));
-  TESSERA_ASSIGN_OR_RETURN(tls.private_key, ReadFile(flags.tls_key));
+  TESSERA_ASSIGN_OR_RETURN(tls.certificate_chain, ReadFile(flags.tls_cert, kMaxPemBytes));
+  TESSERA_ASSIGN_OR_RETURN(tls.private_key, ReadFile(flags.tls_key, kMaxPemBytes));
   if (!flags.tls_client_ca.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(tls.client_ca, ReadFile(flags.tls_client_ca));
+    TESSERA_ASSIGN_OR_RETURN(tls.client_ca, ReadFile(flags.tls_client_ca, kMaxPemBytes));
   }
   return tls;
 }
