@@ -7,13 +7,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "worker/base/status_macros.h"
+#include "worker/parallel/dns_pause.h"
 #include "worker/parallel/rank_error.h"
 #include "worker/parallel/torch_error.h"
 
@@ -34,17 +35,30 @@ std::string StoreLost(const std::exception& error) {
   return absl::StrCat("the group's store: ", ErrorText(error));
 }
 
-// A listening socket on an ephemeral port of the address.
-absl::StatusOr<int> Listen(const std::string& address) {
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+absl::StatusOr<Addresses> Resolve(const std::string& host) {
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(address.c_str(), "0", &hints, &found); error != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("bind address '", address, "': ", gai_strerror(error)));
-  }
-  const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
+  const int error = getaddrinfo(host.c_str(), "0", &hints, &found);
+  if (error == 0) return Addresses(found, &freeaddrinfo);
+  return absl::UnavailableError(absl::StrCat("address '", host, "': ", gai_strerror(error)));
+}
+
+// Resolved here, since c10d has to do without a name server.
+absl::StatusOr<std::string> NumericAddress(const std::string& host) {
+  TESSERA_ASSIGN_OR_RETURN(const Addresses found, Resolve(host));
+  char numeric[NI_MAXHOST];
+  const int error = getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof(numeric),
+                                nullptr, 0, NI_NUMERICHOST);
+  if (error == 0) return std::string(numeric);
+  return absl::UnavailableError(absl::StrCat("address '", host, "': ", gai_strerror(error)));
+}
+
+// A listening socket on an ephemeral port of the address.
+absl::StatusOr<int> Listen(const std::string& address) {
+  TESSERA_ASSIGN_OR_RETURN(const Addresses found, Resolve(address));
   const int descriptor = socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0);
   if (descriptor < 0 || bind(descriptor, found->ai_addr, found->ai_addrlen) != 0 ||
       listen(descriptor, SOMAXCONN) != 0) {
@@ -73,14 +87,16 @@ GroupStore::GroupStore(std::unique_ptr<Handle> handle, int port)
 GroupStore::~GroupStore() = default;
 
 absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Host(const std::string& bind_address) {
-  TESSERA_ASSIGN_OR_RETURN(const int listener, Listen(bind_address));
+  TESSERA_ASSIGN_OR_RETURN(const std::string address, NumericAddress(bind_address));
+  TESSERA_ASSIGN_OR_RETURN(const int listener, Listen(address));
   c10d::TCPStoreOptions options;
   TESSERA_ASSIGN_OR_RETURN(options.port, PortOf(listener));
   options.isServer = true;
   options.waitWorkers = false;
   options.masterListenFd = listener;  // the store closes it
   try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(bind_address, options);
+    const DnsPause pause;
+    auto store = c10::make_intrusive<c10d::TCPStore>(address, options);
     auto handle = std::make_unique<Handle>(Handle{std::move(store)});
     return std::unique_ptr<GroupStore>(new GroupStore(std::move(handle), options.port));
   } catch (const std::exception& error) {
@@ -91,13 +107,18 @@ absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Host(const std::string& 
 absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::string& host, int port,
                                                                 Deadline deadline,
                                                                 std::stop_token abandon) {
-  auto cutter = std::make_unique<ConnectionCutter>(host, port, deadline, std::move(abandon));
+  const absl::StatusOr<std::string> address = NumericAddress(host);
+  if (!address.ok()) {
+    return RanksLostError({&kHost, 1}, std::string(address.status().message()));
+  }
+  auto cutter = std::make_unique<ConnectionCutter>(*address, port, deadline, std::move(abandon));
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.waitWorkers = false;
   options.timeout = TimeLeft(deadline) / kConnectTries;
   try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
+    const DnsPause pause;
+    auto store = c10::make_intrusive<c10d::TCPStore>(*address, options);
     auto handle = std::make_unique<Handle>(Handle{std::move(store)});
     std::unique_ptr<GroupStore> result(new GroupStore(std::move(handle), port));
     result->cutter_ = std::move(cutter);
