@@ -1,6 +1,7 @@
 #include "worker/parallel/gloo_communicator.h"
 
 #include <csignal>
+#include <future>
 #include <optional>
 #include <set>
 #include <utility>
@@ -129,13 +130,60 @@ absl::StatusOr<std::vector<int64_t>> GlooCommunicator::Vote(int64_t mine) {
   return votes;
 }
 
+absl::Status GlooCommunicator::Accompany(const Work& work) {
+  const Deadline deadline = DeadlineIn(timeout_s_);
+  const std::vector<at::Tensor> ignored = {at::zeros({1}, at::kByte)};
+  const std::vector<int> peers = PeersInTurn();
+  for (const int peer : peers) {
+    TESSERA_RETURN_IF_ERROR(Post(Direction::kReceive, peer, kEndTag, ignored));
+  }
+  std::stop_source stop;
+  {
+    const std::lock_guard lock(mutex_);
+    if (over_) stop.request_stop();
+    work_ = stop;
+  }
+  const std::future<void> mine = std::async(std::launch::async, [&] {
+    const absl::Status status = work(stop.get_token());
+    status.ok() ? SayWorkDone(deadline) : Abort(status);
+  });
+  absl::Status status;
+  for (size_t i = 0; i < peers.size() && status.ok(); ++i) status = Await(i, deadline);
+  if (status.ok() && mine.wait_until(deadline) == std::future_status::timeout) {
+    Abort(absl::DeadlineExceededError(
+        absl::StrFormat("the others were done, this rank not within %g s", timeout_s_)));
+  }
+  stop.request_stop();
+  mine.wait();
+  return Finish();
+}
+
+void GlooCommunicator::SayWorkDone(Deadline deadline) {
+  const at::Tensor signal = at::zeros({1}, at::kByte);
+  std::vector<GlooTransfer> sending;
+  {
+    const std::lock_guard lock(mutex_);
+    if (over_) return;
+    for (const int peer : PeersInTurn()) {
+      sending.push_back(collectives_->Send(signal, peer, kEndTag));
+    }
+  }
+  // Who cannot be told is missed by the owner, now or in the next collective.
+  for (GlooTransfer& each : sending) each.Wait(deadline);
+}
+
+// Each rank begins with another peer, so that a lost one is waited for, and noticed, at once.
+std::vector<int> GlooCommunicator::PeersInTurn() const {
+  std::vector<int> peers;
+  for (int step = 1; step < size_; ++step) peers.push_back((rank_ + step) % size_);
+  return peers;
+}
+
 absl::Status GlooCommunicator::Exchange(std::span<const std::vector<at::Tensor>> pieces) {
   const Deadline deadline = DeadlineIn(timeout_s_);
   const std::vector<at::Tensor> signal = {at::zeros({1}, at::kByte)};
   const std::vector<at::Tensor> ignored = {at::zeros({1}, at::kByte)};
-  std::vector<int> peers;
-  for (int step = 1; step < size_; ++step) peers.push_back((rank_ + step) % size_);
-
+  const std::vector<int> peers = PeersInTurn();
   // Between two ranks, what is posted first on both sides arrives first: the end follows the
   // pieces.
   std::vector<size_t> ends;  // in in_flight_, by place in `peers`
@@ -236,6 +284,7 @@ void GlooCommunicator::Abort(const absl::Status& reason) {
   const std::lock_guard lock(mutex_);
   if (over_) return;
   over_ = true;
+  work_.request_stop();
   status_ = RankFailedError(rank_, reason);
   last_words_->Say({Farewell::Kind::kFailed, rank_, reason.ToString()}, DeadlineIn(farewell_s_));
   for (GlooTransfer& transfer : in_flight_) transfer.Abort();

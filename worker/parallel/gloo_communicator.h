@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -63,16 +64,26 @@ class GlooCommunicator : public Communicator {
   void Abort(const absl::Status& reason) override;
   int64_t bytes_received() const override { return bytes_received_; }
 
+  // A collective around what the ranks do together by other means, such as NCCL: OK when the work
+  // of every rank has returned OK. It runs on a thread of its own while this one watches the peers;
+  // its error is this rank's, as by Abort. When the group has ended it is asked to stop, and waited
+  // for.
+  using Work = std::function<absl::Status(const std::stop_token& stop)>;
+  absl::Status Accompany(const Work& work);
+
  private:
   explicit GlooCommunicator(const GlooOptions& options);
 
   absl::Status Connect(const GroupStore& store, const GlooOptions& options);
 
+  std::vector<int> PeersInTurn() const;
   // Fills the peers' pieces, all on the host. Empty tensors are not sent.
   absl::Status Exchange(std::span<const std::vector<at::Tensor>> pieces);
   // Adds the transfers of `tensors` to in_flight_.
   enum class Direction { kReceive, kSend };
   absl::Status Post(Direction direction, int peer, int tag, std::span<const at::Tensor> tensors);
+  // For Accompany, from the work's thread.
+  void SayWorkDone(Deadline deadline);
   // Waits for in_flight_[index].
   absl::Status Await(size_t index, Deadline deadline);
   absl::Status Finish();
@@ -98,6 +109,7 @@ class GlooCommunicator : public Communicator {
   std::unique_ptr<GlooMesh> collectives_;
   std::unique_ptr<LastWords> last_words_;
   std::vector<GlooTransfer> in_flight_;
+  std::stop_source work_;  // of the latest Accompany
 };
 
 }  // namespace tessera
