@@ -74,22 +74,30 @@ at::Tensor CpuNormSilu(const GroupNorm& norm, const GroupStatistics& statistics,
 
 }  // namespace
 
-GroupStatistics MeasureGroups(const RowBands& bands, int64_t groups) {
-  at::Tensor moments;
-  int64_t pixels = 0;
+ChannelSums SumChannels(const RowBands& bands) {
+  ChannelSums total;
   for (const at::Tensor& band : bands) {
     const at::Tensor part =
         HasCpuPixels(band) ? CpuChannelMoments(band) : reference::ChannelMoments(band);
-    moments = moments.defined() ? moments + part : part;
-    pixels += band.size(kRowDim) * band.size(3);
+    total.sums = total.sums.defined() ? total.sums + part : part;
+    total.pixels += band.size(kRowDim) * band.size(3);
   }
-  const int64_t group_size = moments.size(1) / groups;
-  moments = moments.view({2, groups, group_size}).sum(2, /*keepdim=*/true) / (pixels * group_size);
+  return total;
+}
+
+GroupStatistics StatisticsOf(const ChannelSums& sums, int64_t groups) {
+  const int64_t group_size = sums.sums.size(1) / groups;
+  const at::Tensor moments =
+      sums.sums.view({2, groups, group_size}).sum(2, /*keepdim=*/true) / (sums.pixels * group_size);
   const at::Tensor variance = (moments[1] - moments[0].square()).clamp_min(0);
   const auto by_channel = [&](const at::Tensor& value) {
     return value.expand({groups, group_size}).flatten().to(at::kFloat);
   };
   return {by_channel(moments[0]), by_channel(variance)};
+}
+
+GroupStatistics MeasureGroups(const RowBands& bands, int64_t groups) {
+  return StatisticsOf(SumChannels(bands), groups);
 }
 
 GroupNorm GroupNorm::Load(WeightReader& reader, const std::string& name, int64_t channels,

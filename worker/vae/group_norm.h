@@ -11,13 +11,22 @@
 
 namespace tessera {
 
+// Sum and sum of squares of each channel, float64 [2, C], over so many pixels.
+struct ChannelSums {
+  at::Tensor sums;
+  int64_t pixels = 0;
+};
+
 // Mean and variance (biased) of each group of channels over a whole activation, repeated for each
 // channel of the group: float32 [C].
 struct GroupStatistics {
   at::Tensor mean, variance;
 };
 
-// Sums run in float64, so that the result does not depend on where the bands are cut.
+// Sums run in float64, so that the statistics do not depend on where the bands are cut.
+ChannelSums SumChannels(const RowBands& bands);
+GroupStatistics StatisticsOf(const ChannelSums& sums, int64_t groups);
+// Both, for bands that are the whole activation.
 GroupStatistics MeasureGroups(const RowBands& bands, int64_t groups);
 
 // Group normalisation (eps 1e-6) in two halves: measure the whole, then normalise any part of it.
@@ -40,7 +49,7 @@ at::Tensor NormSilu(const GroupNorm& norm, const GroupStatistics& statistics,
 
 namespace reference {
 
-// Sum and sum of squares of each channel, float64 [2, C]: of what MeasureGroups is made.
+// ChannelSums::sums of x.
 at::Tensor ChannelMoments(const at::Tensor& x);
 at::Tensor NormSilu(const GroupNorm& norm, const GroupStatistics& statistics,
                     const std::vector<at::Tensor>& parts);

@@ -24,20 +24,21 @@ RowBands SplitRows(const RowBands& bands, int64_t max_bytes) {
   return pieces;
 }
 
-void ForEachBandWithHalo(const RowBands& bands,
+void ForEachBandWithHalo(const RowBands& bands, const Halo& halo,
                          const std::function<void(size_t i, const BandWithHalo& rows)>& visit) {
-  at::Tensor above = FirstRow(bands.front());
+  at::Tensor above = halo.above.defined() ? halo.above : FirstRow(bands.front());
   for (size_t i = 0; i < bands.size(); ++i) {
-    const at::Tensor below = i + 1 < bands.size() ? FirstRow(bands[i + 1]) : LastRow(bands[i]);
+    const at::Tensor last = halo.below.defined() ? halo.below : LastRow(bands.back());
+    const at::Tensor below = i + 1 < bands.size() ? FirstRow(bands[i + 1]) : last;
     const BandWithHalo rows = {above, bands[i], below};
     above = LastRow(bands[i]).clone();
     visit(i, rows);
   }
 }
 
-void ClearOutside(const RowBands& bands, size_t i, at::Tensor& rows) {
-  if (i == 0) FirstRow(rows).zero_();
-  if (i + 1 == bands.size()) LastRow(rows).zero_();
+void ClearOutside(const RowBands& bands, const Halo& halo, size_t i, at::Tensor& rows) {
+  if (i == 0 && !halo.above.defined()) FirstRow(rows).zero_();
+  if (i + 1 == bands.size() && !halo.below.defined()) LastRow(rows).zero_();
 }
 
 }  // namespace tessera

@@ -4,7 +4,9 @@
 #include <c10/core/InferenceMode.h>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/status_exception.h"
 #include "worker/base/status_macros.h"
+#include "worker/kernels/fused_ops.h"
 
 namespace tessera {
 namespace {
@@ -55,50 +57,77 @@ VaeDecoderWeights VaeDecoderWeights::Load(WeightReader& reader, const VaeConfig&
 
 absl::StatusOr<VaeDecoder> VaeDecoder::Load(const std::string& model_dir,
                                             const WeightOptions& options) {
-  VaeDecoder decoder;
-  TESSERA_ASSIGN_OR_RETURN(decoder.config_, ReadVaeConfig(model_dir));
+  TESSERA_ASSIGN_OR_RETURN(const VaeConfig config, ReadVaeConfig(model_dir));
   TESSERA_ASSIGN_OR_RETURN(
       WeightReader reader,
       WeightReader::Open(model_dir + "/vae", "diffusion_pytorch_model", options));
+  return Load(config, std::move(reader));
+}
+
+absl::StatusOr<VaeDecoder> VaeDecoder::Load(const VaeConfig& config, WeightReader reader) {
+  VaeDecoder decoder;
+  decoder.config_ = config;
   decoder.weights_ = VaeDecoderWeights::Load(reader, decoder.config_);
   TESSERA_RETURN_IF_ERROR(reader.Finish());
   return decoder;
 }
 
+int64_t VaeDecoder::DefaultBandBytes() const {
+  return weights_.conv_in.weight.is_cpu() ? kCpuBandBytes : kDeviceBandBytes;
+}
+
 at::Tensor VaeDecoder::Decode(const at::Tensor& latents) const {
-  return Decode(latents, weights_.conv_in.weight.is_cpu() ? kCpuBandBytes : kDeviceBandBytes);
+  return Decode(latents, DefaultBandBytes());
 }
 
 at::Tensor VaeDecoder::Decode(const at::Tensor& latents, int64_t max_band_bytes) const {
   const c10::InferenceMode inference;
   std::vector<at::Tensor> pictures;
   for (const at::Tensor& one : latents.split(1)) {
-    pictures.push_back(DecodeOne(one, max_band_bytes));
+    pictures.push_back(DecodeRows(one, RowSplit(), max_band_bytes));
   }
   return at::cat(pictures);
 }
 
-at::Tensor VaeDecoder::DecodeOne(const at::Tensor& latents, int64_t max_band_bytes) const {
+at::Tensor VaeDecoder::DecodeRgb8(const at::Tensor& latents, Communicator& communicator) const {
+  return DecodeRgb8(latents, communicator, DefaultBandBytes());
+}
+
+at::Tensor VaeDecoder::DecodeRgb8(const at::Tensor& latents, Communicator& communicator,
+                                  int64_t max_band_bytes) const {
+  const c10::InferenceMode inference;
+  const RowSplit split(communicator, latents.size(2));
+  const at::Tensor rows = DecodeRows(latents, split, max_band_bytes);
+  if (!rows.isfinite().all().item<bool>()) {
+    throw StatusException(absl::InternalError("the picture is not finite"));
+  }
+  return split.Gather(PictureToRgb8(rows))[0];
+}
+
+at::Tensor VaeDecoder::DecodeRows(const at::Tensor& latents, const RowSplit& split,
+                                  int64_t max_band_bytes) const {
   at::Tensor x = latents.to(weights_.conv_in.weight.options(), /*non_blocking=*/false,
                             /*copy=*/false, at::MemoryFormat::ChannelsLast);
   x = x.div(config_.scaling_factor).add_(config_.shift_factor);
   if (weights_.post_quant_conv.has_value()) x = (*weights_.post_quant_conv)(x);
 
-  RowBands bands = {weights_.conv_in(x)};
-  ApplyResnet(weights_.mid_first, bands);
+  const RowRange mine = split.Mine(x.size(2));
+  RowBands bands = {weights_.conv_in(x).narrow(2, mine.begin, mine.size())};
+  ApplyResnet(weights_.mid_first, bands, split);
   if (weights_.mid_attention.has_value()) {
-    bands[0] = ApplyAttention(*weights_.mid_attention, bands[0], kMaxScoreBytes);
+    const at::Tensor whole = split.Gather(bands[0].permute({0, 2, 3, 1})).permute({0, 3, 1, 2});
+    bands[0] = ApplyAttention(*weights_.mid_attention, whole, mine, kMaxScoreBytes);
   }
-  ApplyResnet(weights_.mid_last, bands);
+  ApplyResnet(weights_.mid_last, bands, split);
 
   bands = SplitRows(bands, max_band_bytes);
   for (const VaeDecoderWeights::UpBlock& block : weights_.up_blocks) {
-    for (const ResnetBlock& resnet : block.resnets) ApplyResnet(resnet, bands);
+    for (const ResnetBlock& resnet : block.resnets) ApplyResnet(resnet, bands, split);
     if (!block.upsample.has_value()) continue;
     bands = SplitRows(bands, max_band_bytes / kUpsampleGrowth);
-    ApplyUpsample(*block.upsample, bands);
+    ApplyUpsample(*block.upsample, bands, split);
   }
-  bands = ApplyNormSiluConv(weights_.norm_out, weights_.conv_out, std::move(bands));
+  bands = ApplyNormSiluConv(weights_.norm_out, weights_.conv_out, std::move(bands), split);
   return at::cat(bands, 2).contiguous();
 }
 

@@ -49,6 +49,11 @@ struct VaeDecoderWeights {
 // FLUX the last level decides: 256 * height * width elements, 1 GiB at 1024x1024 in float32, where
 // a decoder that is not cut holds at least 640. Pictures of a batch are decoded one after the
 // other.
+//
+// The ranks of a group may share one picture, each holding some of the rows at every level; what is
+// measured over the whole picture still is. All compute conv_in and the attention's keys and values
+// alike, a 500th of FLUX's work at 1024x1024; its queries are split, so that its input has to be
+// gathered (17 MB in bfloat16).
 class VaeDecoder {
  public:
   // On the CPU bands also pay in time: small temporaries reuse their pages, large ones are given
@@ -60,6 +65,7 @@ class VaeDecoder {
   // DATA_LOSS.
   static absl::StatusOr<VaeDecoder> Load(const std::string& model_dir,
                                          const WeightOptions& options);
+  static absl::StatusOr<VaeDecoder> Load(const VaeConfig& config, WeightReader reader);
 
   const VaeConfig& config() const { return config_; }
   const VaeDecoderWeights& weights() const { return weights_; }
@@ -69,9 +75,20 @@ class VaeDecoder {
   at::Tensor Decode(const at::Tensor& latents) const;
   at::Tensor Decode(const at::Tensor& latents, int64_t max_band_bytes) const;
 
+  // One picture, each rank decoding its rows (RowSplit): latents [1, latent_channels, h, w], the
+  // same on all ranks -> bytes [H, W, 3] on the device, on all ranks. With one rank they are those
+  // of Decode. Every rank calls it. Throws StatusException: the communicator's, or INTERNAL for
+  // values that are not finite among this rank's; and what tensor code throws.
+  at::Tensor DecodeRgb8(const at::Tensor& latents, Communicator& communicator) const;
+  at::Tensor DecodeRgb8(const at::Tensor& latents, Communicator& communicator,
+                        int64_t max_band_bytes) const;
+  // Its first half: this rank's rows [1, 3, rows, W], as of Decode. The caller sets InferenceMode.
+  at::Tensor DecodeRows(const at::Tensor& latents, const RowSplit& split,
+                        int64_t max_band_bytes) const;
+
  private:
   VaeDecoder() = default;
-  at::Tensor DecodeOne(const at::Tensor& latents, int64_t max_band_bytes) const;
+  int64_t DefaultBandBytes() const;
 
   VaeConfig config_;
   VaeDecoderWeights weights_;

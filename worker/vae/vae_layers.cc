@@ -16,11 +16,14 @@ at::Tensor ConvolveRows(const Conv& conv, const at::Tensor& rows) {
 
 // Calls sink(i, conv(silu(norm(x)))) band by band; sink may overwrite or drop band i of x.
 template <typename Sink>
-void ForEachNormSiluConv(const GroupNorm& norm, const Conv& conv, const RowBands& x, Sink&& sink) {
-  const GroupStatistics statistics = MeasureGroups(x, norm.groups);
-  ForEachBandWithHalo(x, [&](size_t i, const BandWithHalo& rows) {
+void ForEachNormSiluConv(const GroupNorm& norm, const Conv& conv, const RowBands& x,
+                         const RowSplit& split, Sink&& sink) {
+  ChannelSums sums = SumChannels(x);
+  const Halo halo = split.ExchangeEdges(x, sums);
+  const GroupStatistics statistics = StatisticsOf(sums, norm.groups);
+  ForEachBandWithHalo(x, halo, [&](size_t i, const BandWithHalo& rows) {
     at::Tensor activated = NormSilu(norm, statistics, rows);
-    ClearOutside(x, i, activated);
+    ClearOutside(x, halo, i, activated);
     sink(i, ConvolveRows(conv, activated));
   });
 }
@@ -75,46 +78,50 @@ AttentionBlock AttentionBlock::Load(WeightReader& reader, const std::string& nam
   return block;
 }
 
-void ApplyResnet(const ResnetBlock& block, RowBands& bands) {
+void ApplyResnet(const ResnetBlock& block, RowBands& bands, const RowSplit& split) {
   RowBands hidden(bands.size());
-  ForEachNormSiluConv(block.norm1, block.conv1, bands, [&](size_t i, at::Tensor out) {
+  ForEachNormSiluConv(block.norm1, block.conv1, bands, split, [&](size_t i, at::Tensor out) {
     hidden[i] = std::move(out);
     if (block.shortcut.has_value()) bands[i] = (*block.shortcut)(bands[i]);
   });
-  ForEachNormSiluConv(block.norm2, block.conv2, hidden, [&](size_t i, const at::Tensor& out) {
-    bands[i].add_(out);
-    hidden[i].reset();
-  });
+  ForEachNormSiluConv(block.norm2, block.conv2, hidden, split,
+                      [&](size_t i, const at::Tensor& out) {
+                        bands[i].add_(out);
+                        hidden[i].reset();
+                      });
 }
 
-void ApplyUpsample(const Conv& conv, RowBands& bands) {
-  ForEachBandWithHalo(bands, [&](size_t i, const BandWithHalo& parts) {
+void ApplyUpsample(const Conv& conv, RowBands& bands, const RowSplit& split) {
+  const Halo halo = split.ExchangeEdges(bands);
+  ForEachBandWithHalo(bands, halo, [&](size_t i, const BandWithHalo& parts) {
     const at::Tensor rows = at::cat(parts, 2);
     const int64_t height = 2 * rows.size(2), width = 2 * rows.size(3);
     at::Tensor doubled = at::upsample_nearest2d(rows, at::IntArrayRef{height, width});
     doubled = doubled.narrow(2, 1, height - 2);  // of each halo row, one is needed
-    ClearOutside(bands, i, doubled);
+    ClearOutside(bands, halo, i, doubled);
     bands[i] = ConvolveRows(conv, doubled);
   });
 }
 
-RowBands ApplyNormSiluConv(const GroupNorm& norm, const Conv& conv, RowBands bands) {
+RowBands ApplyNormSiluConv(const GroupNorm& norm, const Conv& conv, RowBands bands,
+                           const RowSplit& split) {
   RowBands result(bands.size());
-  ForEachNormSiluConv(norm, conv, bands, [&](size_t i, at::Tensor out) {
+  ForEachNormSiluConv(norm, conv, bands, split, [&](size_t i, at::Tensor out) {
     result[i] = std::move(out);
     bands[i].reset();
   });
   return result;
 }
 
-at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x,
+at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x, const RowRange& rows,
                           int64_t max_score_bytes) {
   const int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
   const int64_t pixels = height * width;
   const at::Tensor tokens = block.norm(x, MeasureGroups({x}, block.norm.groups))
                                 .permute({0, 2, 3, 1})
                                 .reshape({1, 1, pixels, channels});
-  const at::Tensor q = at::linear(tokens, block.q_weight, block.q_bias);
+  const at::Tensor q = at::linear(tokens.narrow(2, rows.begin * width, rows.size() * width),
+                                  block.q_weight, block.q_bias);
   const at::Tensor k = at::linear(tokens, block.k_weight, block.k_bias);
   const at::Tensor v = at::linear(tokens, block.v_weight, block.v_bias);
 
@@ -125,7 +132,8 @@ at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x,
     parts.push_back(at::scaled_dot_product_attention(queries, k, v));
   }
   const at::Tensor out = at::linear(at::cat(parts, 2), block.out_weight, block.out_bias);
-  return x + out.view({1, height, width, channels}).permute({0, 3, 1, 2});
+  return x.narrow(2, rows.begin, rows.size()) +
+         out.view({1, rows.size(), width, channels}).permute({0, 3, 1, 2});
 }
 
 }  // namespace tessera

@@ -9,13 +9,14 @@
 #include "worker/tensor_io/weight_reader.h"
 #include "worker/vae/group_norm.h"
 #include "worker/vae/row_bands.h"
+#include "worker/vae/row_split.h"
 
 namespace tessera {
 
 // Layers of the VAE (diffusers' models/resnet.py, upsampling.py and attention_processor.py). They
-// work on an activation cut into bands of rows; the result is that of the uncut one, up to the
-// order of summation. Activations are channels-last: the convolutions of oneDNN and cuDNN take it
-// as it is, and a band is dense.
+// work on an activation cut into bands of rows, of which the ranks of a group may each hold some;
+// the result is that of the uncut one, up to the order of summation. Activations are channels-last:
+// the convolutions of oneDNN and cuDNN take it as it is, and a band is dense.
 
 struct Conv {
   at::Tensor weight;  // [out, in, k, k]
@@ -50,15 +51,17 @@ struct AttentionBlock {
                              int64_t groups);
 };
 
-// In place. Besides `bands` they hold one more activation of that size, if any, and temporaries the
-// size of a band.
-void ApplyResnet(const ResnetBlock& block, RowBands& bands);
-void ApplyUpsample(const Conv& conv, RowBands& bands);  // nearest x2, then conv
-RowBands ApplyNormSiluConv(const GroupNorm& norm, const Conv& conv, RowBands bands);
+// In place, on this rank's rows. Besides `bands` they hold one more activation of that size, if
+// any, and temporaries the size of a band. What the exchange throws, they throw.
+void ApplyResnet(const ResnetBlock& block, RowBands& bands, const RowSplit& split = {});
+// Nearest x2, then conv.
+void ApplyUpsample(const Conv& conv, RowBands& bands, const RowSplit& split = {});
+RowBands ApplyNormSiluConv(const GroupNorm& norm, const Conv& conv, RowBands bands,
+                           const RowSplit& split);
 
-// x whole, [1, C, H, W]. Scores are made for so many queries at a time that they take at most
-// max_score_bytes, if they are made at all.
-at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x,
+// x whole, [1, C, H, W]; the result is that of the given rows. Scores are made for so many queries
+// at a time that they take at most max_score_bytes, if they are made at all.
+at::Tensor ApplyAttention(const AttentionBlock& block, const at::Tensor& x, const RowRange& rows,
                           int64_t max_score_bytes);
 
 }  // namespace tessera

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/golden.h"
+#include "tests/unit/worker/parallel/rank_threads.h"
+#include "worker/parallel/in_process_communicator.h"
 #include "worker/sampling/latents.h"
 #include "worker/vae/vae_decoder.h"
 
@@ -30,7 +32,7 @@ std::map<std::string, at::Tensor> Trail(const VaeDecoderWeights& weights) {
   RowBands x = {weights.conv_in(Golden("vae/in_latents"))};
   trail["conv_in"] = x[0].clone();
   ApplyResnet(weights.mid_first, x);
-  x[0] = ApplyAttention(*weights.mid_attention, x[0], kScoreBytes);
+  x[0] = ApplyAttention(*weights.mid_attention, x[0], {0, x[0].size(2)}, kScoreBytes);
   trail["mid_attention"] = x[0].clone();
   ApplyResnet(weights.mid_last, x);
   trail["mid_block"] = x[0].clone();
@@ -81,6 +83,25 @@ TEST_P(VaeRunGoldenTest, PictureOfTheLastLatents) {
                                           decoder.config().pixel_scale());
   const at::Tensor latents = UnpackLatents(Golden(name + "/latents")[-1], shape);
   EXPECT_TRUE(MatchesGolden(name + "/image", decoder.Decode(latents)));
+}
+
+TEST_P(VaeRunGoldenTest, PixelsOfTheLastLatentsByAnyRanks) {
+  const auto& [name, width, height] = GetParam();
+  const VaeDecoder decoder = Load();
+  const LatentShape shape = LatentShapeOf(width, height, decoder.config().latent_channels,
+                                          decoder.config().pixel_scale());
+  const at::Tensor latents = UnpackLatents(Golden(name + "/latents")[-1], shape);
+  for (const int ranks : {1, 2, 3, 5}) {
+    std::vector<std::unique_ptr<Communicator>> group;
+    for (auto& communicator : InProcessCommunicator::MakeGroup(ranks, /*timeout_s=*/60)) {
+      group.push_back(std::move(communicator));
+    }
+    for (const at::Tensor& pixels : RunRanks(group, [&](Communicator& communicator) {
+           return decoder.DecodeRgb8(latents, communicator);
+         })) {
+      EXPECT_TRUE(MatchesGolden(name + "/pixels", pixels.unsqueeze(0))) << ranks << " ranks";
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -40,7 +40,7 @@ TEST(HaloTest, BandsCarryTheirNeighboursEvenWhenOverwritten) {
   for (const int64_t rows : {1, 2, 3, 7}) {
     RowBands bands = SplitRows({x.clone()}, rows * kRowBytes);
     int64_t first = 0;
-    ForEachBandWithHalo(bands, [&](size_t i, const BandWithHalo& parts) {
+    ForEachBandWithHalo(bands, Halo{}, [&](size_t i, const BandWithHalo& parts) {
       const at::Tensor with_halo = at::cat(parts, 2);
       const int64_t count = bands[i].size(2);
       EXPECT_TRUE(at::equal(with_halo.narrow(2, 1, count), x.narrow(2, first, count)));
@@ -61,7 +61,7 @@ TEST(HaloTest, OnlyRowsOutsideThePictureAreCleared) {
   ASSERT_EQ(bands.size(), 3U);
   for (size_t i = 0; i < bands.size(); ++i) {
     at::Tensor rows = at::ones({1, 1, 4, 1});
-    ClearOutside(bands, i, rows);
+    ClearOutside(bands, Halo{}, i, rows);
     const at::Tensor expected = at::ones({4});
     if (i == 0) expected[0] = 0;
     if (i == 2) expected[3] = 0;

@@ -82,7 +82,7 @@ TEST_F(VaeLayersTest, AttentionWithAnyNumberOfQueriesAtATime) {
   const at::Tensor expected =
       x + Project(name + ".to_out.0", mixed).transpose(1, 2).view(x.sizes());
   for (const int64_t queries : {1, 4, 15, 100}) {
-    EXPECT_TRUE(Close(ApplyAttention(block, x, queries * 15 * 4), expected)) << queries;
+    EXPECT_TRUE(Close(ApplyAttention(block, x, {0, 3}, queries * 15 * 4), expected)) << queries;
   }
 }
 
@@ -90,8 +90,9 @@ TEST_F(VaeLayersTest, AttentionTakesOldNamesAndConvolutions) {
   const std::string name = "decoder.mid_block.attentions.0.";
   const at::Tensor x = at::randn({1, kTop, 3, 5});
   WeightReader reader = Reader();
-  const at::Tensor expected = ApplyAttention(
-      AttentionBlock::Load(reader, name.substr(0, name.size() - 1), kTop, kGroups), x, 1 << 20);
+  const at::Tensor expected =
+      ApplyAttention(AttentionBlock::Load(reader, name.substr(0, name.size() - 1), kTop, kGroups),
+                     x, {0, 3}, 1 << 20);
   auto& tensors = vae_.tensors();
   for (const auto& [new_name, old_name] : std::map<std::string, std::string>{
            {"to_q", "query"}, {"to_k", "key"}, {"to_v", "value"}, {"to_out.0", "proj_attn"}}) {
@@ -107,7 +108,7 @@ TEST_F(VaeLayersTest, AttentionTakesOldNamesAndConvolutions) {
   WeightReader old_reader = Reader();
   const AttentionBlock block =
       AttentionBlock::Load(old_reader, name.substr(0, name.size() - 1), kTop, kGroups);
-  EXPECT_TRUE(at::equal(ApplyAttention(block, x, 1 << 20), expected));
+  EXPECT_TRUE(at::equal(ApplyAttention(block, x, {0, 3}, 1 << 20), expected));
 }
 
 }  // namespace
