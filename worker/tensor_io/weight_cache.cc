@@ -47,15 +47,16 @@ class CacheFile {
       for (const auto& [name, entry] : file.tensors()) {
         if (NeedsConversion(entry, conversion.dtype)) {
           specs_.push_back({name, conversion.dtype, entry.shape});
+          bytes_ += static_cast<int64_t>(entry.end - entry.begin);
         }
       }
     }
     source_ = source.HexDigest(64);
-    const std::string part = std::filesystem::path(conversion.sources.front().file().path())
-                                 .parent_path()
-                                 .filename()
-                                 .string();
-    path_ = absl::StrCat(conversion.cache_dir, "/", part, "-", place.HexDigest(16), ".",
+    part_ = std::filesystem::path(conversion.sources.front().file().path())
+                .parent_path()
+                .filename()
+                .string();
+    path_ = absl::StrCat(conversion.cache_dir, "/", part_, "-", place.HexDigest(16), ".",
                          absl::AsciiStrToLower(SafetensorsDtype(conversion.dtype)), ".safetensors");
   }
 
@@ -87,11 +88,13 @@ class CacheFile {
     const auto remove_partial = absl::MakeCleanup([&] { unlink(partial.c_str()); });
     TESSERA_ASSIGN_OR_RETURN(SafetensorsWriter writer,
                              SafetensorsWriter::Create(partial, specs_, {{kSourceKey, source_}}));
+    LoadMeter meter(part_, bytes_, conversion_.on_progress);
     for (const SafetensorsFile& source : conversion_.sources) {
       for (const auto& [name, entry] : source.tensors()) {
         if (!NeedsConversion(entry, conversion_.dtype)) continue;
         TESSERA_ASSIGN_OR_RETURN(const at::Tensor tensor, source.Read(name));
         TESSERA_RETURN_IF_ERROR(writer.Append(tensor.to(conversion_.dtype)));
+        meter.Add(static_cast<int64_t>(tensor.nbytes()));
       }
       TESSERA_RETURN_IF_ERROR(source.file().Check());
     }
@@ -107,6 +110,8 @@ class CacheFile {
  private:
   const Conversion& conversion_;
   std::vector<TensorSpec> specs_;
+  int64_t bytes_ = 0;   // of them, as stored
+  std::string part_;    // of the checkpoint
   std::string source_;  // what identifies the sources' content
   std::string path_;
 };

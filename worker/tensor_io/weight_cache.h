@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/tensor_io/load_progress.h"
 #include "worker/tensor_io/safetensors_file.h"
 
 namespace tessera {
@@ -16,6 +17,7 @@ struct Conversion {
   std::vector<SafetensorsFile> sources;  // no tensor name twice
   at::ScalarType dtype = at::kFloat;
   std::string cache_dir;  // created if need be
+  LoadProgressCallback on_progress;
 };
 
 // Whether a tensor of that stored type can be converted to, or is, a compute type.

@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <filesystem>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +16,7 @@
 #include "worker/model/weight_files.h"
 #include "worker/tensor_io/safetensors_file.h"
 #include "worker/tensor_io/weight_cache.h"
+#include "worker/tensor_io/weight_uploader.h"
 
 namespace tessera {
 namespace {
@@ -67,7 +71,7 @@ absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOp
     needed = needed || (IsWeightType(weight.stored) && *weight.stored.type != options.dtype);
   }
   if (!needed) return absl::OkStatus();
-  Conversion conversion{sources, options.dtype, options.cache_dir};
+  Conversion conversion{sources, options.dtype, options.cache_dir, options.on_progress};
   if (conversion.cache_dir.empty()) conversion.cache_dir = DefaultCacheDir();
   TESSERA_ASSIGN_OR_RETURN(const SafetensorsFile converted, OpenConverted(conversion));
   for (auto& [name, weight] : weights) {
@@ -84,6 +88,36 @@ struct WeightReader::State {
   Weights weights;
   std::vector<std::string> problems;
   bool random = false;  // no files: see Random()
+  // With the first copy to a device.
+  std::optional<WeightUploader> uploader;
+  std::optional<LoadMeter> meter;
+
+  // A tensor of a mapped file, on the device and in compute type.
+  at::Tensor Place(const at::Tensor& stored) {
+    if (options.device.is_cpu() || options.device.is_meta()) {
+      return stored.to(options.device).to(options.dtype);
+    }
+    if (!uploader.has_value()) {
+      uploader.emplace(options.device, options.dtype);
+      int64_t total = 0;
+      for (const auto& [name, weight] : weights) total += weight.stored.end - weight.stored.begin;
+      const std::filesystem::path folder = std::filesystem::path(place).parent_path();
+      meter.emplace(folder.filename().string(), total, options.on_progress);
+    }
+    at::Tensor copy = uploader->Upload(stored);
+    meter->Add(static_cast<int64_t>(stored.nbytes()));
+    return copy;
+  }
+
+  // Waits for the copies. They outlive the mapping, so that nobody will look at the files again.
+  absl::Status FinishCopies() {
+    if (!uploader.has_value()) return absl::OkStatus();
+    uploader->Finish();
+    std::set<const MappedFile*> files;
+    for (const auto& [name, weight] : weights) files.insert(&weight.data.file());
+    for (const MappedFile* file : files) TESSERA_RETURN_IF_ERROR(file->Check());
+    return absl::OkStatus();
+  }
 };
 
 absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const std::string& stem,
@@ -120,6 +154,10 @@ WeightReader& WeightReader::operator=(WeightReader&&) noexcept = default;
 WeightReader::~WeightReader() = default;
 
 at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
+  if (state_->options.taken_bytes != nullptr) {
+    *state_->options.taken_bytes += c10::multiply_integers(shape) *
+                                    static_cast<int64_t>(c10::elementSize(state_->options.dtype));
+  }
   if (state_->random) {
     const double fan_in =
         shape.size() < 2 ? 1.0 : static_cast<double>(c10::multiply_integers(shape.slice(1)));
@@ -146,7 +184,7 @@ at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
     state_->problems.emplace_back(tensor.status().message());
     return at::Tensor();
   }
-  return tensor->to(state_->options.device).to(state_->options.dtype);
+  return state_->Place(*tensor);
 }
 
 bool WeightReader::Has(const std::string& name) const {
@@ -171,6 +209,7 @@ void WeightReader::IgnorePrefix(const std::string& prefix) {
 }
 
 absl::Status WeightReader::Finish() {
+  TESSERA_RETURN_IF_ERROR(state_->FinishCopies());
   std::vector<std::string> problems = state_->problems;
   for (const auto& [name, weight] : state_->weights) {
     if (weight.wanted) continue;

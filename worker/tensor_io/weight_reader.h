@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "worker/tensor_io/load_progress.h"
 
 namespace tessera {
 
@@ -18,6 +19,8 @@ struct WeightOptions {
   // host. Empty: $TESSERA_CACHE_DIR, else $XDG_CACHE_HOME/tessera, else ~/.cache/tessera, else the
   // temporary directory.
   std::string cache_dir;
+  LoadProgressCallback on_progress;  // of what is converted or copied to a device
+  int64_t* taken_bytes = nullptr;    // if given, grows by every tensor taken, in compute type
 };
 
 // Reads the weights of one part of a checkpoint (transformer, vae, text_encoder, ...), sharded or
@@ -29,7 +32,9 @@ struct WeightOptions {
 //
 // On the CPU tensors are zero-copy views of the mapped file when stored type = compute type;
 // otherwise the part is converted once per host into the cache directory and that file is mapped.
-// Tensors keep the mapping alive. They must not be written to. Thread-compatible.
+// Tensors keep the mapping alive. They must not be written to. On another device they are copies,
+// ordered on the current stream. On the meta device nothing is read: a check of names and shapes.
+// Thread-compatible.
 class WeightReader {
  public:
   // Opens folder/stem.safetensors, or else the shards named by folder/stem.safetensors.index.json.
@@ -55,8 +60,8 @@ class WeightReader {
   // The same for every tensor whose name begins with `prefix`.
   void IgnorePrefix(const std::string& prefix);
 
-  // INVALID_ARGUMENT listing every noted problem and every tensor that was neither taken nor
-  // ignored, with its file.
+  // Waits for the copies. INVALID_ARGUMENT listing every noted problem and every tensor that was
+  // neither taken nor ignored, with its file; DATA_LOSS if a file changed while it was copied.
   absl::Status Finish();
 
  private:

@@ -54,15 +54,13 @@ TEST(PngTest, SameInputGivesTheSameBytesWithoutATime) {
   EXPECT_EQ(first->find("tIME"), std::string::npos);
 }
 
-class PngLevelTest : public ::testing::TestWithParam<int> {};
-
-TEST_P(PngLevelTest, KeepsThePixels) {
-  const auto png = EncodePng(Pattern(30, 20), 30, 20, {}, GetParam());
+TEST(PngTest, AFlatPictureTakesFewBytes) {
+  const std::vector<uint8_t> rgb(3 * 512 * 512, 77);
+  const auto png = EncodePng(rgb, 512, 512, {});
   ASSERT_TRUE(png.ok()) << png.status();
-  EXPECT_EQ(DecodePng(Bytes(*png))->rgb, Pattern(30, 20));
+  EXPECT_LT(png->size(), rgb.size() / 100);
+  EXPECT_EQ(DecodePng(Bytes(*png))->rgb, rgb);
 }
-
-INSTANTIATE_TEST_SUITE_P(Compression, PngLevelTest, ::testing::Values(0, 1, 6, 9));
 
 TEST(EncodePngTest, RefusesWhatDoesNotFit) {
   const std::vector<uint8_t> rgb = Pattern(4, 4);
@@ -71,7 +69,6 @@ TEST(EncodePngTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(code(EncodePng(rgb, 4, 5, {})), kInvalid);
   EXPECT_EQ(code(EncodePng(rgb, 0, 0, {})), kInvalid);
   EXPECT_EQ(code(EncodePng(rgb, -4, -4, {})), kInvalid);
-  EXPECT_EQ(code(EncodePng(rgb, 4, 4, {}, 10)), kInvalid);
   EXPECT_EQ(code(EncodePng(rgb, 4, 4, {{"", "x"}})), kInvalid);
   EXPECT_EQ(code(EncodePng(rgb, 4, 4, {{std::string(80, 'k'), "x"}})), kInvalid);
   EXPECT_EQ(code(EncodePng(rgb, 4, 4, {{" space", "x"}})), kInvalid);

@@ -201,6 +201,20 @@ TEST(WeightReaderTest, SurvivesAFileThatShrinksAfterOpening) {
   EXPECT_THAT(Message(CheckMappedFiles()), HasSubstr(dir / "model.safetensors"));
 }
 
+TEST(WeightReaderTest, OnTheMetaDeviceChecksNamesAndShapesAndReadsNothing) {
+  const TempDir dir;
+  WriteWeights(dir, "model.safetensors", {{"w", at::ones({5, 7})}, {"b", at::ones({3})}});
+  int64_t bytes = 0;
+  WeightOptions options = {.dtype = at::kBFloat16, .device = at::kMeta, .taken_bytes = &bytes};
+  auto reader = WeightReader::Open(dir.path(), "model", options);
+  const at::Tensor weight = reader->Take("w", {5, 7});
+  EXPECT_TRUE(weight.is_meta());
+  EXPECT_EQ(weight.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(bytes, 5 * 7 * 2);
+  EXPECT_FALSE(reader->Take("b", {4}).defined());
+  EXPECT_THAT(Message(reader->Finish()), HasSubstr("expected F32, F16 or BF16 [4]"));
+}
+
 TEST(WeightReaderTest, SeesAnAlteredTensor) {
   const testing::CheckpointCopy copy;
   const std::string vae = copy.dir() + "/vae";
