@@ -41,30 +41,75 @@ at::Tensor ToBatch(const std::vector<int64_t>& ids, at::Device device) {
   return at::tensor(ids, at::kLong).unsqueeze(0).to(device);  // [1, tokens]
 }
 
+// The prompt that T5 gets, where it is one of its own.
+const std::string* SecondPrompt(const std::optional<std::string>& prompt_2) {
+  return prompt_2.has_value() && !prompt_2->empty() ? &*prompt_2 : nullptr;
+}
+
+// The weights.
+struct Encoders {
+  ClipEncoder clip;
+  T5Encoder t5;
+
+  static absl::StatusOr<Encoders> Load(const std::string& model_dir, const WeightOptions& options) {
+    TESSERA_ASSIGN_OR_RETURN(ClipEncoder clip,
+                             ClipEncoder::Load(model_dir + "/text_encoder", options));
+    TESSERA_ASSIGN_OR_RETURN(T5Encoder t5, T5Encoder::Load(model_dir + "/text_encoder_2", options));
+    return Encoders{std::move(clip), std::move(t5)};
+  }
+};
+
+struct PromptTokens {
+  TokenizedPrompt clip, t5;
+};
+
 }  // namespace
 
 struct TextEncoders::Impl {
+  std::string model_dir;
+  WeightOptions options;
   ClipTokenizer clip_tokenizer;
   T5Tokenizer t5_tokenizer;
-  ClipEncoder clip;
-  T5Encoder t5;
-  at::Device device;
+  ClipTextConfig clip_config;
+  T5Config t5_config;
   int64_t clip_length;  // tokens
+  std::optional<Encoders> encoders;
   PromptCache cache{kCacheBytes};
 
-  absl::StatusOr<TokenizedPrompt> ClipTokens(const std::string& what, const std::string& text) {
+  absl::StatusOr<TokenizedPrompt> ClipTokens(const std::string& what,
+                                             const std::string& text) const {
     absl::StatusOr<TokenizedPrompt> tokens = clip_tokenizer.Encode(text, clip_length);
     if (!tokens.ok()) return Annotate(what, tokens.status());
-    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, clip.config.vocab_size, "text_encoder"));
+    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, clip_config.vocab_size, "text_encoder"));
     return tokens;
   }
 
   absl::StatusOr<TokenizedPrompt> T5Tokens(const std::string& what, const std::string& text,
-                                           int64_t length) {
+                                           int64_t length) const {
     absl::StatusOr<TokenizedPrompt> tokens = t5_tokenizer.Encode(text, length);
     if (!tokens.ok()) return Annotate(what, tokens.status());
-    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, t5.config().vocab_size, "text_encoder_2"));
+    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, t5_config.vocab_size, "text_encoder_2"));
     return tokens;
+  }
+
+  // prompt_2 null: prompt.
+  absl::StatusOr<PromptTokens> Tokenize(const std::string& prompt, const std::string* prompt_2,
+                                        int length) const {
+    PromptTokens tokens;
+    TESSERA_ASSIGN_OR_RETURN(tokens.clip, ClipTokens("prompt", prompt));
+    TESSERA_ASSIGN_OR_RETURN(tokens.t5, prompt_2 != nullptr
+                                            ? T5Tokens("prompt_2", *prompt_2, length)
+                                            : T5Tokens("prompt", prompt, length));
+    return tokens;
+  }
+
+  PromptEmbedding CountsOf(const PromptTokens& tokens, int length) const {
+    PromptEmbedding counts;
+    counts.clip_tokens = tokens.clip.tokens;
+    counts.t5_tokens = tokens.t5.tokens;
+    counts.clip_truncated = tokens.clip.tokens > clip_length;
+    counts.t5_truncated = tokens.t5.tokens > length;
+    return counts;
   }
 };
 
@@ -74,13 +119,14 @@ TextEncoders& TextEncoders::operator=(TextEncoders&&) noexcept = default;
 TextEncoders::~TextEncoders() = default;
 
 absl::StatusOr<TextEncoders> TextEncoders::Load(const std::string& model_dir,
-                                                const WeightOptions& options) {
+                                                const WeightOptions& options,
+                                                EncoderLoading loading) {
   TESSERA_ASSIGN_OR_RETURN(ClipTokenizer clip_tokenizer,
                            ClipTokenizer::Load(model_dir + "/tokenizer"));
   TESSERA_ASSIGN_OR_RETURN(T5Tokenizer t5_tokenizer, T5Tokenizer::Load(model_dir + "/tokenizer_2"));
-  TESSERA_ASSIGN_OR_RETURN(ClipEncoder clip,
-                           ClipEncoder::Load(model_dir + "/text_encoder", options));
-  const int64_t positions = clip.config.max_position_embeddings;
+  TESSERA_ASSIGN_OR_RETURN(const ClipTextConfig clip_config,
+                           ReadClipTextConfig(model_dir + "/text_encoder"));
+  const int64_t positions = clip_config.max_position_embeddings;
   const int64_t clip_length =
       clip_tokenizer.max_length() > 0 ? clip_tokenizer.max_length() : positions;
   if (clip_length > positions) {
@@ -88,10 +134,16 @@ absl::StatusOr<TextEncoders> TextEncoders::Load(const std::string& model_dir,
         model_dir, "/tokenizer/tokenizer_config.json: model_max_length: expected at most ",
         positions, ", text_encoder's max_position_embeddings, found ", clip_length));
   }
-  TESSERA_ASSIGN_OR_RETURN(T5Encoder t5, T5Encoder::Load(model_dir + "/text_encoder_2", options));
+  WeightOptions first = options;
+  if (loading == EncoderLoading::kOnDemand) first.device = at::kMeta;  // names and shapes only
+  TESSERA_ASSIGN_OR_RETURN(Encoders encoders, Encoders::Load(model_dir, first));
+  const T5Config t5_config = encoders.t5.config();
 
-  std::unique_ptr<Impl> impl(new Impl{std::move(clip_tokenizer), std::move(t5_tokenizer),
-                                      std::move(clip), std::move(t5), options.device, clip_length});
+  std::unique_ptr<Impl> impl(new Impl{model_dir, options, std::move(clip_tokenizer),
+                                      std::move(t5_tokenizer), clip_config, t5_config, clip_length,
+                                      std::nullopt});
+  impl->options.taken_bytes = nullptr;  // the caller's, counted once
+  if (loading == EncoderLoading::kAtOnce) impl->encoders = std::move(encoders);
   // Control tokens that every prompt has.
   TESSERA_RETURN_IF_ERROR(impl->ClipTokens(model_dir + "/tokenizer", "").status());
   TESSERA_RETURN_IF_ERROR(impl->T5Tokens(model_dir + "/tokenizer_2", "", 2).status());
@@ -101,34 +153,44 @@ absl::StatusOr<TextEncoders> TextEncoders::Load(const std::string& model_dir,
 absl::StatusOr<PromptEmbedding> TextEncoders::Encode(const std::string& prompt,
                                                      const std::optional<std::string>& prompt_2,
                                                      int max_sequence_length) {
-  const bool has_second = prompt_2.has_value() && !prompt_2->empty();
-  const std::string& t5_prompt = has_second ? *prompt_2 : prompt;
-  std::string key = CacheKey(prompt, t5_prompt, max_sequence_length);
+  const std::string* second = SecondPrompt(prompt_2);
+  std::string key = CacheKey(prompt, second != nullptr ? *second : prompt, max_sequence_length);
   if (const PromptEmbedding* cached = impl_->cache.Get(key)) return *cached;
 
-  TESSERA_ASSIGN_OR_RETURN(const TokenizedPrompt clip_tokens, impl_->ClipTokens("prompt", prompt));
-  TESSERA_ASSIGN_OR_RETURN(
-      const TokenizedPrompt t5_tokens,
-      impl_->T5Tokens(has_second ? "prompt_2" : "prompt", t5_prompt, max_sequence_length));
-  PromptEmbedding embedding;
-  embedding.clip_tokens = clip_tokens.tokens;
-  embedding.t5_tokens = t5_tokens.tokens;
-  embedding.clip_truncated = clip_tokens.tokens > impl_->clip_length;
-  embedding.t5_truncated = t5_tokens.tokens > max_sequence_length;
-  const at::Tensor hidden = impl_->clip.Hidden(ToBatch(clip_tokens.ids, impl_->device));
+  TESSERA_ASSIGN_OR_RETURN(const PromptTokens tokens,
+                           impl_->Tokenize(prompt, second, max_sequence_length));
+  if (!loaded()) {
+    TESSERA_ASSIGN_OR_RETURN(impl_->encoders, Encoders::Load(impl_->model_dir, impl_->options));
+  }
+  PromptEmbedding embedding = impl_->CountsOf(tokens, max_sequence_length);
+  Encoders& encoders = *impl_->encoders;
+  const at::Device device = impl_->options.device;
+  const at::Tensor hidden = encoders.clip.Hidden(ToBatch(tokens.clip.ids, device));
   // A copy, so that the cache does not hold the states of the whole prompt.
-  embedding.pooled = hidden.select(1, impl_->clip.PoolPosition(clip_tokens.ids)).clone();
-  embedding.text = impl_->t5.Encode(ToBatch(t5_tokens.ids, impl_->device));
+  embedding.pooled = hidden.select(1, encoders.clip.PoolPosition(tokens.clip.ids)).clone();
+  embedding.text = encoders.t5.Encode(ToBatch(tokens.t5.ids, device));
   impl_->cache.Put(std::move(key), embedding);
   return embedding;
 }
 
-int TextEncoders::joint_attention_dim() const {
-  return static_cast<int>(impl_->t5.config().d_model);
+absl::StatusOr<PromptEmbedding> TextEncoders::Count(const std::string& prompt,
+                                                    const std::optional<std::string>& prompt_2,
+                                                    int max_sequence_length) const {
+  TESSERA_ASSIGN_OR_RETURN(const PromptTokens tokens,
+                           impl_->Tokenize(prompt, SecondPrompt(prompt_2), max_sequence_length));
+  return impl_->CountsOf(tokens, max_sequence_length);
 }
 
+void TextEncoders::Release() { impl_->encoders.reset(); }
+
+bool TextEncoders::loaded() const { return impl_->encoders.has_value(); }
+
+const T5Config& TextEncoders::t5_config() const { return impl_->t5_config; }
+
+int TextEncoders::joint_attention_dim() const { return static_cast<int>(impl_->t5_config.d_model); }
+
 int TextEncoders::pooled_projection_dim() const {
-  return static_cast<int>(impl_->clip.config.hidden_size);
+  return static_cast<int>(impl_->clip_config.hidden_size);
 }
 
 }  // namespace tessera

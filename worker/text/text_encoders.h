@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/tensor_io/weight_reader.h"
+#include "worker/text/text_config.h"
 
 namespace tessera {
 
@@ -23,24 +24,42 @@ struct PromptEmbedding {
   bool t5_truncated = false;    // more than max_sequence_length
 };
 
+// When the encoders' weights take memory of the device.
+enum class EncoderLoading {
+  kAtOnce,
+  kOnDemand,  // from the first prompt on; until then they are only checked
+};
+
 // Both tokenizers and both text encoders of a checkpoint, and a cache of what they made (least
 // recently used out, bounded in bytes). Not thread-safe: one device thread owns it.
 class TextEncoders {
  public:
   // Reads tokenizer/, tokenizer_2/, text_encoder/ and text_encoder_2/ below model_dir.
   static absl::StatusOr<TextEncoders> Load(const std::string& model_dir,
-                                           const WeightOptions& options);
+                                           const WeightOptions& options,
+                                           EncoderLoading loading = EncoderLoading::kAtOnce);
   TextEncoders(TextEncoders&&) noexcept;
   TextEncoders& operator=(TextEncoders&&) noexcept;
   ~TextEncoders();
 
   // prompt goes to CLIP, prompt_2 to T5 (prompt when absent or empty). Prompts are UTF-8; an empty
   // one is a prompt. Errors: INVALID_ARGUMENT for invalid UTF-8 or a token id outside an embedding
-  // table.
+  // table; Load's when the weights come on demand.
   absl::StatusOr<PromptEmbedding> Encode(const std::string& prompt,
                                          const std::optional<std::string>& prompt_2,
                                          int max_sequence_length);
 
+  // The embedding without its tensors: what the tokenizers alone tell, and the same
+  // INVALID_ARGUMENT.
+  absl::StatusOr<PromptEmbedding> Count(const std::string& prompt,
+                                        const std::optional<std::string>& prompt_2,
+                                        int max_sequence_length) const;
+
+  // Gives the weights' memory back; the next prompt that is not in the cache loads them again.
+  void Release();
+  bool loaded() const;
+
+  const T5Config& t5_config() const;
   int joint_attention_dim() const;    // T5's width
   int pooled_projection_dim() const;  // CLIP's width
 

@@ -87,6 +87,40 @@ TEST_F(TextEncodersTest, APromptIsEncodedOnce) {
   EXPECT_FALSE(Encode(encoders, "a red boat", std::nullopt, 21).text.is_same(first.text));
 }
 
+TEST_F(TextEncodersTest, WeightsOnDemandGiveTheSameEmbedding) {
+  TextEncoders lazy =
+      TextEncoders::Load(testing::TinyFluxDir(), {}, EncoderLoading::kOnDemand).value();
+  EXPECT_FALSE(lazy.loaded());
+  TextEncoders encoders = Tiny();
+  const PromptEmbedding expected = Encode(encoders, "a red boat", "a", 20);
+  const PromptEmbedding counts = lazy.Count("a red boat", "a", 20).value();
+  EXPECT_FALSE(lazy.loaded());
+  EXPECT_EQ(counts.clip_tokens, expected.clip_tokens);
+  EXPECT_EQ(counts.t5_tokens, expected.t5_tokens);
+  const PromptEmbedding embedding = Encode(lazy, "a red boat", "a", 20);
+  EXPECT_TRUE(lazy.loaded());
+  EXPECT_TRUE(at::equal(embedding.text, expected.text));
+  EXPECT_TRUE(at::equal(embedding.pooled, expected.pooled));
+}
+
+TEST_F(TextEncodersTest, ReleasedWeightsComeBackForANewPrompt) {
+  TextEncoders encoders = Tiny();
+  const at::Tensor first = Encode(encoders, "a red boat", std::nullopt, 20).text;
+  const at::Tensor second = Encode(encoders, "a blue boat", std::nullopt, 20).text;
+  encoders.Release();
+  EXPECT_TRUE(Encode(encoders, "a red boat", std::nullopt, 20).text.is_same(first));
+  EXPECT_FALSE(encoders.loaded());  // the cache had it
+  EXPECT_FALSE(at::equal(Encode(encoders, "a sea", std::nullopt, 20).text, second));
+  EXPECT_TRUE(encoders.loaded());
+}
+
+TEST_F(TextEncodersTest, WeightsOnDemandAreCheckedAtOnce) {
+  const CheckpointCopy copy;
+  copy.RemoveTensors("text_encoder_2", "encoder.final_layer_norm.");
+  ExpectInvalid(TextEncoders::Load(copy.dir(), {}, EncoderLoading::kOnDemand).status(),
+                "missing tensor 'encoder.final_layer_norm.weight'");
+}
+
 TEST_F(TextEncodersTest, PromptsThatRunTogetherAreKeptApart) {
   TextEncoders encoders = Tiny();
   const at::Tensor first = Encode(encoders, "ab", "c", 20).text;
