@@ -21,11 +21,15 @@ struct PngImage {
 };
 
 // Encodes rgb, [height, width, 3]. ASCII values become tEXt chunks, others iTXt; there is no time
-// in the file: the same input gives the same bytes with the same libpng and zlib. compression_level
-// is zlib's, 0 to 9. Errors: INVALID_ARGUMENT (sizes, a keyword or value that PNG cannot hold),
-// INTERNAL (libpng's own).
+// in the file: the same input gives the same bytes with the same libpng and zlib. Errors:
+// INVALID_ARGUMENT (sizes, a keyword or value that PNG cannot hold), INTERNAL (libpng's own).
+//
+// libpng filters each row as it sees fit, zlib then looks for runs only. Strings that lie further
+// back, for which it searches by default, are hardly found in filtered rows of a photo-like
+// picture: without the search a picture takes a third of the time or less, and no more bytes
+// (docs/performance.md).
 absl::StatusOr<std::string> EncodePng(std::span<const uint8_t> rgb, int width, int height,
-                                      const PngText& text, int compression_level = 6);
+                                      const PngText& text);
 
 // Decodes any PNG to 8-bit RGB; transparency is dropped. The bytes are not trusted.
 // INVALID_ARGUMENT: not a PNG, damaged, or a side above 16384 pixels.

@@ -1,4 +1,5 @@
 #include <png.h>
+#include <zlib.h>
 
 #include <csetjmp>
 #include <cstddef>
@@ -38,10 +39,10 @@ class Encoder {
   Encoder& operator=(const Encoder&) = delete;
   ~Encoder() { png_destroy_write_struct(&png_, &info_); }
 
-  bool Encode(const uint8_t* rgb, int width, int height, int compression_level) {
+  bool Encode(const uint8_t* rgb, int width, int height) {
     if (info_ == nullptr || setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_write_fn(png_, this, OnWrite, OnFlush);
-    png_set_compression_level(png_, compression_level);
+    png_set_compression_strategy(png_, Z_RLE);
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
                  PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
@@ -102,19 +103,15 @@ absl::Status CheckText(const PngText& text) {
 }  // namespace
 
 absl::StatusOr<std::string> EncodePng(std::span<const uint8_t> rgb, int width, int height,
-                                      const PngText& text, int compression_level) {
+                                      const PngText& text) {
   if (width < 1 || height < 1 ||
       rgb.size() != static_cast<size_t>(width) * static_cast<size_t>(height) * 3) {
     return absl::InvalidArgumentError(
         absl::StrCat("PNG of ", width, "x", height, ": found ", rgb.size(), " bytes of RGB"));
   }
-  if (compression_level < 0 || compression_level > 9) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("PNG compression level ", compression_level, ": expected 0 to 9"));
-  }
   TESSERA_RETURN_IF_ERROR(CheckText(text));
   Encoder encoder(text);
-  if (!encoder.Encode(rgb.data(), width, height, compression_level)) {
+  if (!encoder.Encode(rgb.data(), width, height)) {
     return absl::InternalError(absl::StrCat("PNG encoder: ", encoder.error()));
   }
   return encoder.TakeBytes();
