@@ -23,7 +23,8 @@ ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& bin
                options.device == "cuda" ? absl::StrCat("cuda:", index) : options.device,
                "--threads", absl::StrCat(ThreadsOfEach(options)), "--supervised-index",
                absl::StrCat(index), "--name", absl::StrCat("worker-", index), "--log-level",
-               options.log_level},
+               options.log_level, "--text-encoder", options.text_encoder, "--job-memory-mb",
+               absl::StrCat(options.job_memory_mb)},
       // Not an argument: those are for everyone to see.
       .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
   if (!options.dtype.empty()) {

@@ -21,6 +21,8 @@ struct ChildWorkerOptions {
   std::string device;  // "cpu", or "cuda": worker i gets cuda:i
   std::string dtype;   // empty: the worker's own default
   int threads = 0;     // of each; 0: an equal share of this machine's cores
+  std::string text_encoder = "every-rank";
+  int job_memory_mb = 0;
   std::string log_level;
 };
 

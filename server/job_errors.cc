@@ -63,6 +63,12 @@ JobError ReplyTooLarge(int64_t worst_case_bytes, int64_t limit_bytes) {
                        {"max_unary_reply_bytes", absl::StrCat(limit_bytes)}}};
 }
 
+JobError TooLargeForMemory(std::string why) {
+  return {.code = absl::StatusCode::kResourceExhausted,
+          .reason = reason::kOutOfDeviceMemory,
+          .message = std::move(why)};
+}
+
 JobError DeadlineCannotBeMet(double shortest_s, double allowed_s) {
   return {.code = absl::StatusCode::kDeadlineExceeded,
           .reason = reason::kDeadlineCannotBeMet,
@@ -131,7 +137,8 @@ JobError GenerationFailed(const Job& job, const RunResult& result) {
                               ": ", std::string(result.status.message())),
       .metadata = Where(job)};
   error.metadata["rank"] = absl::StrCat(result.rank);
-  if (result.status.code() == absl::StatusCode::kResourceExhausted) {
+  if (result.status.code() == absl::StatusCode::kResourceExhausted ||
+      result.status.code() == absl::StatusCode::kOutOfRange) {
     error.code = absl::StatusCode::kResourceExhausted;
     error.reason = reason::kOutOfDeviceMemory;
   } else if (result.status.code() == absl::StatusCode::kInvalidArgument) {

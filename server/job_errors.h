@@ -16,6 +16,7 @@ namespace tessera {
 JobError InvalidRequest(std::vector<FieldViolation> violations);
 JobError QueueFull(int max_length, double retry_after_s);
 JobError ReplyTooLarge(int64_t worst_case_bytes, int64_t limit_bytes);
+JobError TooLargeForMemory(std::string why);
 JobError DeadlineCannotBeMet(double shortest_s, double allowed_s);
 JobError Draining();
 // No group can be formed.

@@ -71,6 +71,36 @@ absl::StatusOr<ModelInfo> FromLinkModel(const internal::v1::ModelInfo& model) {
   };
 }
 
+JobMemory FromLinkMemory(const internal::v1::JobMemory& memory) {
+  return {.costs = {.layers = memory.layers(),
+                    .kv_row = memory.kv_row(),
+                    .computed_row = memory.computed_row(),
+                    .any_row = memory.any_row(),
+                    .text_token = memory.text_token(),
+                    .step = memory.step(),
+                    .decoded_pixel = memory.decoded_pixel(),
+                    .picture_pixel = memory.picture_pixel(),
+                    .max_bands = memory.max_bands()},
+          .available = memory.available(),
+          .shared = memory.shared()};
+}
+
+JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int ranks) {
+  return {.width = effective.width(),
+          .height = effective.height(),
+          .images = effective.num_images(),
+          .steps = effective.num_inference_steps(),
+          .text_tokens = effective.max_sequence_length(),
+          .image_tokens =
+              int64_t{effective.width() / size_multiple} * (effective.height() / size_multiple),
+          .ranks = ranks,
+          .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
+          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
+          // As HasStaleStep of worker/parallel/step_plan.h.
+          .stale_steps = effective.num_inference_steps() > effective.sync_steps() &&
+                         effective.refresh_every() != 1};
+}
+
 v1::ModelDescription DescribeModel(const ModelInfo& model) {
   v1::ModelDescription description;
   description.set_name(model.name);

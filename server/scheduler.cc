@@ -65,6 +65,7 @@ std::optional<JobError> Scheduler::Refusal(const Job& job) const {
         running_ == nullptr ? 0 : predictor_.Remaining(*running_).value_or(kMinRetryS);
     return QueueFull(queue_.max_length(), std::clamp(wait_s, kMinRetryS, kMaxRetryS));
   }
+  if (std::optional<JobError> error = MemoryRefusal(job)) return error;
   return DeadlineRefusal(job);
 }
 
@@ -78,6 +79,15 @@ std::optional<JobError> Scheduler::DeadlineRefusal(const Job& job) const {
       predictor_.ShortestWaitAt(queue_.length(), queue_) + *prediction->fastest_s;
   if (shortest_s <= allowed_s) return std::nullopt;
   return DeadlineCannotBeMet(shortest_s, allowed_s);
+}
+
+std::optional<JobError> Scheduler::MemoryRefusal(const Job& job) const {
+  if (!group_.whole() || !job.effective().has_value()) return std::nullopt;
+  const int size_multiple = group_.member_info().model().size_multiple();
+  const JobSize size = SizeOf(*job.effective(), size_multiple, group_.ranks());
+  const absl::Status fits = CheckFits(size, FromLinkMemory(group_.job_memory()));
+  if (fits.ok()) return std::nullopt;
+  return TooLargeForMemory(std::string(fits.message()));
 }
 
 void Scheduler::OnModelKnown(const ModelInfo& model) {
@@ -106,6 +116,10 @@ void Scheduler::Dispatch() {
   running_ = queue_.TakeFirst([&](const Job& job) { return job.MayRunOn(ranks); });
   if (running_ == nullptr) return;
   Check(running_->effective().has_value(), "a group is ready only when the model is known");
+  if (std::optional<JobError> error = MemoryRefusal(*running_)) {
+    Finish(std::move(running_), JobState::kFailed, *std::move(error));
+    return Dispatch();
+  }
   running_->StartAttempt(clock_.Now(), ranks);
   NoteGroup();
   spdlog::info("event=job_started job={} attempt={} ranks={}", running_->id(),

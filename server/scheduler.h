@@ -69,6 +69,8 @@ class Scheduler final : public WorkerGroup::Listener {
  private:
   std::optional<JobError> Refusal(const Job& job) const;
   std::optional<JobError> DeadlineRefusal(const Job& job) const;
+  // More than a rank of the current group has. None while no group is whole: Dispatch asks again.
+  std::optional<JobError> MemoryRefusal(const Job& job) const;
 
   void Dispatch();
   // Before a run: predictions hold for one kind and number of ranks.

@@ -51,6 +51,11 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
       ->check(CLI::IsMember({"", "float32", "bfloat16", "float16"}));
   Add(app, "threads", flags.threads, "Of each spawned worker; 0: an equal share of the cores")
       ->check(CLI::Range(0, 1024));
+  Add(app, "text-encoder", flags.text_encoder, "Of spawned workers: who encodes prompts")
+      ->check(CLI::IsMember({"every-rank", "rank0", "cpu"}));
+  Add(app, "job-memory-mb", flags.job_memory_mb,
+      "Of each spawned worker, for a job beside the weights; 0: what is left")
+      ->check(CLI::Range(0, 1 << 30));
   Add(app, "listen", flags.listen, "HOST:PORT for clients; port 0: any");
   Add(app, "worker-listen", flags.worker_listen,
       "HOST:PORT for workers [127.0.0.1:0 when workers are spawned, else 127.0.0.1:50052]");
@@ -174,6 +179,8 @@ ChildWorkerOptions MakeChildOptions(const ServerFlags& flags, const std::string&
           .device = flags.device,
           .dtype = flags.dtype,
           .threads = flags.threads,
+          .text_encoder = flags.text_encoder,
+          .job_memory_mb = flags.job_memory_mb,
           .log_level = flags.log_level};
 }
 

@@ -23,6 +23,8 @@ struct ServerFlags {
   int answer_cache_mb = 64;
   std::string dtype;
   int threads = 0;
+  std::string text_encoder = "every-rank";
+  int job_memory_mb = 0;
   std::string listen = "127.0.0.1:50051";
   std::string worker_listen;  // empty: a free port on loopback when workers are spawned, else 50052
   std::string token;

@@ -53,6 +53,14 @@ bool WorkerGroup::IsCurrent(const internal::v1::JobKey& key) const {
          key.attempt() == run_->key().attempt() && key.epoch() == epoch_;
 }
 
+const internal::v1::JobMemory& WorkerGroup::job_memory() const {
+  const auto poorest =
+      std::min_element(members_.begin(), members_.end(), [](const Member& a, const Member& b) {
+        return a.worker->info.job_memory().available() < b.worker->info.job_memory().available();
+      });
+  return poorest->worker->info.job_memory();
+}
+
 // Forming.
 
 void WorkerGroup::OnWorkerArrived() {

@@ -77,6 +77,8 @@ class WorkerGroup final : public WorkerPool::Listener {
   const std::string& reason() const { return reason_; }
   // What all members have in common; requires whole().
   const internal::v1::Register& member_info() const { return members_[0].worker->info; }
+  // Of the member that has least; requires whole().
+  const internal::v1::JobMemory& job_memory() const;
   v1::GroupDescription Describe() const;
 
   // Requires ready().

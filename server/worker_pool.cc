@@ -11,8 +11,9 @@
 namespace tessera {
 
 WorkerClass ClassOf(const internal::v1::Register& info) {
-  return {info.model().fingerprint(), info.device_kind(), info.dtype(), info.threads(),
-          info.build()};
+  return {
+      info.model().fingerprint(), info.device_kind(), info.dtype(), info.threads(), info.build(),
+      info.text_encoder()};
 }
 
 WorkerPool::WorkerPool(const WorkerPoolOptions& options, const Clock& clock,

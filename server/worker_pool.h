@@ -19,9 +19,10 @@
 namespace tessera {
 
 // What workers of one group have in common.
-using WorkerClass = std::tuple<std::string, std::string, std::string, int, std::string>;
+using WorkerClass =
+    std::tuple<std::string, std::string, std::string, int, std::string, std::string>;
 
-// Model, device kind, dtype, threads and build.
+// Model, device kind, dtype, threads, build and who encodes prompts.
 WorkerClass ClassOf(const internal::v1::Register& info);
 
 // A worker that has registered.

@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -47,6 +48,20 @@ sigset_t BlockTerminationSignals() {
   End(1, "failed");
 }
 
+TextEncoderPlace ToPlace(const std::string& name) {
+  if (name == "rank0") return TextEncoderPlace::kRank0;
+  return name == "cpu" ? TextEncoderPlace::kCpu : TextEncoderPlace::kEveryRank;
+}
+
+void LogLoading(const LoadProgress& progress) {
+  constexpr double kMiB = 1 << 20;
+  const double done = static_cast<double>(progress.done_bytes);
+  const double total = static_cast<double>(std::max<int64_t>(1, progress.total_bytes));
+  spdlog::info(
+      "event=loading part={} percent={:.0f} done_mib={:.0f} total_mib={:.0f} elapsed_s={:.1f}",
+      progress.part, 100 * done / total, done / kMiB, total / kMiB, progress.elapsed_s);
+}
+
 std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
   spdlog::info("event=loading model={} device={} version={}", flags.model, flags.device,
                TESSERA_VERSION);
@@ -56,12 +71,18 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                        .device = flags.device,
                        .dtype = flags.dtype,
                        .threads = flags.threads,
-                       .weight_cache_dir = flags.weight_cache});
+                       .weight_cache_dir = flags.weight_cache,
+                       .text_encoder = ToPlace(flags.text_encoder),
+                       .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
+                       .on_load_progress = LogLoading});
   });
   if (!engine.ok()) Fail(engine.status());
-  spdlog::info("event=loaded model={} fingerprint={} dtype={} threads={} kind=\"{}\" load_s={:.1f}",
-               (*engine)->model().name, (*engine)->model().fingerprint, (*engine)->dtype(),
-               (*engine)->threads(), (*engine)->device_kind(), stopwatch);
+  spdlog::info(
+      "event=loaded model={} fingerprint={} dtype={} threads={} kind=\"{}\" job_memory_mib={} "
+      "load_s={:.1f}",
+      (*engine)->model().name, (*engine)->model().fingerprint, (*engine)->dtype(),
+      (*engine)->threads(), (*engine)->device_kind(), (*engine)->job_memory().available >> 20,
+      stopwatch);
   return *std::move(engine);
 }
 
@@ -76,6 +97,7 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                    .token = flags.token,
                    .name = flags.name,
                    .device = flags.device,
+                   .text_encoder = flags.text_encoder,
                    .advertised_address = flags.advertise,
                    .supervised_index = flags.supervised_index},
                   LoadOrFail(flags));

@@ -29,15 +29,15 @@ std::array<int, 2> Pipe() {
 
 }  // namespace
 
-EngineProcess::EngineProcess(const std::string& model_dir) {
+EngineProcess::EngineProcess(const std::string& model_dir, const std::string& text_encoder) {
   signal(SIGPIPE, SIG_IGN);  // a rank that was killed is told apart by what it says no more
   const std::array<int, 2> in = Pipe(), out = Pipe();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  std::string program = TESSERA_ENGINE_PROGRAM, model = model_dir;
-  std::array<char*, 3> argv = {program.data(), model.data(), nullptr};
+  std::string program = TESSERA_ENGINE_PROGRAM, model = model_dir, place = text_encoder;
+  std::array<char*, 4> argv = {program.data(), model.data(), place.data(), nullptr};
   const int error = posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(in[0]);
@@ -79,12 +79,15 @@ std::string EngineProcess::ReadUntil(const std::string& prefix) {
 
 void EngineProcess::Signal(int number) const { kill(pid_, number); }
 
-EngineGroup::EngineGroup(const std::string& model_dir, int size) : model_dir_(model_dir) {
-  for (int i = 0; i < size; ++i) ranks_.push_back(std::make_unique<EngineProcess>(model_dir));
+EngineGroup::EngineGroup(const std::string& model_dir, int size, const std::string& text_encoder)
+    : model_dir_(model_dir), text_encoder_(text_encoder) {
+  for (int i = 0; i < size; ++i) {
+    ranks_.push_back(std::make_unique<EngineProcess>(model_dir, text_encoder));
+  }
 }
 
 void EngineGroup::Replace(int index) {
-  ranks_[index] = std::make_unique<EngineProcess>(model_dir_);
+  ranks_[index] = std::make_unique<EngineProcess>(model_dir_, text_encoder_);
 }
 
 std::vector<std::string> EngineGroup::Join() {

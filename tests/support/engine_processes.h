@@ -12,7 +12,9 @@ namespace tessera::testing {
 // A engine_program child process. Killed with the object. Owned by one thread.
 class EngineProcess {
  public:
-  explicit EngineProcess(const std::string& model_dir);  // returns once the weights are loaded
+  // Returns once the weights are loaded. text_encoder as tessera-worker's flag.
+  explicit EngineProcess(const std::string& model_dir,
+                         const std::string& text_encoder = "every-rank");
   ~EngineProcess();
   EngineProcess(const EngineProcess&) = delete;
   EngineProcess& operator=(const EngineProcess&) = delete;
@@ -36,7 +38,8 @@ class EngineProcess {
 // `size` ranks, the group they form, and runs of one request on all of them.
 class EngineGroup {
  public:
-  EngineGroup(const std::string& model_dir, int size);
+  EngineGroup(const std::string& model_dir, int size,
+              const std::string& text_encoder = "every-rank");
 
   EngineProcess& rank(int index) { return *ranks_[index]; }
   int size() const { return static_cast<int>(ranks_.size()); }
@@ -51,7 +54,7 @@ class EngineGroup {
   std::string Finish(int index) { return ranks_[index]->ReadUntil("ok"); }
 
  private:
-  const std::string model_dir_;
+  const std::string model_dir_, text_encoder_;
   std::vector<std::unique_ptr<EngineProcess>> ranks_;
   int epoch_ = 0;
 };

@@ -6,11 +6,13 @@
 //   generate PNG_FILE FAIL_AT TIMEOUT_S FIELDS  -> step S (each step), then ok | error STATUS
 //
 // FIELDS is the request as JSON. FAIL_AT is the step at which this rank reports an error of its
-// own; -1: none. LOADED is printed once the weights are there.
+// own; -1: none. LOADED is printed once the weights are there. Arguments: the checkpoint and who
+// encodes prompts, as tessera-worker's --text-encoder.
 
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -66,9 +68,13 @@ absl::Status Generate(Engine& engine, std::istringstream& line) {
   return absl::OkStatus();
 }
 
-int Main(const std::string& model_dir) {
+int Main(const std::string& model_dir, const std::string& text_encoder) {
+  const std::map<std::string, TextEncoderPlace> places = {
+      {"every-rank", TextEncoderPlace::kEveryRank},
+      {"rank0", TextEncoderPlace::kRank0},
+      {"cpu", TextEncoderPlace::kCpu}};
   const absl::StatusOr<std::unique_ptr<Engine>> engine =
-      LoadEngine({.model_dir = model_dir, .threads = 1});
+      LoadEngine({.model_dir = model_dir, .threads = 1, .text_encoder = places.at(text_encoder)});
   if (!engine.ok()) {
     SayStatus(engine.status());
     return 1;
@@ -101,4 +107,4 @@ int Main(const std::string& model_dir) {
 }  // namespace
 }  // namespace tessera
 
-int main(int argc, char** argv) { return argc == 2 ? tessera::Main(argv[1]) : 2; }
+int main(int argc, char** argv) { return argc == 3 ? tessera::Main(argv[1], argv[2]) : 2; }

@@ -91,45 +91,45 @@ absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
   denoiser(ranks - 1);
   const auto group = InProcessCommunicator::MakeGroup(ranks, kTimeoutS);
   std::vector<absl::Status> statuses(ranks);
-  begin = std::chrono::steady_clock::now();
   {
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
-        const c10::InferenceMode inference_of_thread;
-        at::set_num_threads(options_.threads);
-        DenoiseJob mine = job;
-        mine.latents = job.latents.clone();
-        int step = 0;
-        std::vector<double> step_ms;
+        BenchRun other;
         try {
-          denoiser(rank).Run(mine, *group[rank], {}, step, step_ms);
+          RunRank(job, *group[rank], rank == 0 ? run : other);
         } catch (const StatusException& e) {
           statuses[rank] = e.status();
         } catch (const std::exception& e) {
           statuses[rank] = absl::InternalError(e.what());
-          group[rank]->Abort(statuses[rank]);
         }
-        if (rank == 0) {
-          run.latents = mine.latents;
-          run.times.step_ms = step_ms;
-        }
+        if (!statuses[rank].ok()) group[rank]->Abort(statuses[rank]);
       });
     }
   }
-  run.times.denoise_s = SecondsSince(begin);
   for (const absl::Status& status : statuses) TESSERA_RETURN_IF_ERROR(status);
-  run.bytes_received = group[0]->bytes_received();
-  if (!pipeline_) return run;
-
-  begin = std::chrono::steady_clock::now();
-  const at::Tensor image =
-      pipeline_->Decode(run.latents, options_.request.height, options_.request.width).to(at::kCPU);
-  run.times.decode_s = SecondsSince(begin);
-  begin = std::chrono::steady_clock::now();
-  pipeline_->EncodePngs(image, options_.request, ranks, result);
-  run.times.png_s = SecondsSince(begin);
   return run;
+}
+
+void BenchSubject::RunRank(const DenoiseJob& job, Communicator& communicator, BenchRun& run) {
+  const c10::InferenceMode inference;
+  at::set_num_threads(options_.threads);
+  DenoiseJob mine = job;
+  mine.latents = job.latents.clone();
+  int step = 0;
+  auto begin = std::chrono::steady_clock::now();
+  denoiser(communicator.rank()).Run(mine, communicator, {}, step, run.times.step_ms);
+  run.times.denoise_s = SecondsSince(begin);
+  run.latents = mine.latents;
+  run.bytes_received = communicator.bytes_received();
+
+  if (pipeline_) {
+    ImageResult result;
+    std::string stage;
+    pipeline_->MakePngs(mine.latents, options_.request, communicator, stage, result);
+    run.times.decode_s = result.times.decode_s;
+    run.times.png_s = result.times.png_s;
+  }
 }
 
 }  // namespace tessera

@@ -33,6 +33,8 @@ class BenchSubject {
   }
   Denoiser& denoiser(int rank);
   DenoiseJob MakeJob(ImageResult& result) const;
+  // One rank's part in a run. Throws.
+  void RunRank(const DenoiseJob& job, Communicator& communicator, BenchRun& run);
 
   const BenchOptions options_;
   std::unique_ptr<FluxPipeline> pipeline_;   // with a checkpoint

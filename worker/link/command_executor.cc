@@ -15,7 +15,7 @@ namespace pb = internal::v1;
 // As Pipeline::Generate promises.
 bool GroupIsWholeAfter(const absl::Status& status) {
   return status.ok() || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsInvalidArgument(status);
+         absl::IsInvalidArgument(status) || absl::IsOutOfRange(status);
 }
 
 }  // namespace

@@ -33,6 +33,22 @@ pb::ModelInfo ToProto(const ModelInfo& model) {
   return info;
 }
 
+pb::JobMemory ToProto(const JobMemory& memory) {
+  pb::JobMemory message;
+  message.set_available(memory.available);
+  message.set_shared(memory.shared);
+  message.set_layers(memory.costs.layers);
+  message.set_kv_row(memory.costs.kv_row);
+  message.set_computed_row(memory.costs.computed_row);
+  message.set_any_row(memory.costs.any_row);
+  message.set_text_token(memory.costs.text_token);
+  message.set_step(memory.costs.step);
+  message.set_decoded_pixel(memory.costs.decoded_pixel);
+  message.set_picture_pixel(memory.costs.picture_pixel);
+  message.set_max_bands(memory.costs.max_bands);
+  return message;
+}
+
 pb::JobReport MakeJobReport(const ImageResult& result) {
   pb::JobReport report;
   report.set_text_encode_s(result.times.text_encode_s);

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "tessera/internal/v1/worker_link.pb.h"
+#include "worker/model/job_memory.h"
 #include "worker/model/model_info.h"
 #include "worker/pipeline/image_request.h"
 
@@ -14,6 +15,7 @@ namespace tessera {
 
 internal::v1::Outcome ToProto(const absl::Status& status);
 internal::v1::ModelInfo ToProto(const ModelInfo& model);
+internal::v1::JobMemory ToProto(const JobMemory& memory);
 internal::v1::JobReport MakeJobReport(const ImageResult& result);
 ImageRequest FromProto(const internal::v1::ImageRequest& request);
 

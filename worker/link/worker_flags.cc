@@ -35,6 +35,12 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "dtype", flags.dtype, "Empty: float32 on cpu, bfloat16 on cuda")
       ->check(CLI::IsMember({"", "float32", "bfloat16", "float16"}));
   Add(app, "threads", flags.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024));
+  Add(app, "text-encoder", flags.text_encoder,
+      "Who encodes prompts: every-rank, rank0 for all, or cpu: rank 0 on its host's processor")
+      ->check(CLI::IsMember({"every-rank", "rank0", "cpu"}));
+  Add(app, "job-memory-mb", flags.job_memory_mb,
+      "MiB that a job may take beside the weights; 0: what is left, on cpu shared by all ranks")
+      ->check(CLI::Range(0, 1 << 30));
   Add(app, "weight-cache", flags.weight_cache, "Folder for converted weights, shared by a host");
   Add(app, "token", flags.token, "The server's secret; better in a file or the environment");
   Add(app, "token-file", flags.token_file, "File that holds the token");
@@ -112,10 +118,14 @@ absl::StatusOr<WorkerFlags> ParseWorkerFlags(int argc, const char* const* argv) 
 }
 
 std::vector<std::string> ChildArguments(const WorkerFlags& flags, size_t index) {
-  std::vector<std::string> arguments = {
-      "--server",    flags.server,         "--model",   flags.model,
-      "--device",    flags.devices[index], "--threads", absl::StrCat(flags.threads),
-      "--log-level", flags.log_level,      "--name",    absl::StrCat(flags.name, "/", index)};
+  std::vector<std::string> arguments = {"--server",        flags.server,
+                                        "--model",         flags.model,
+                                        "--device",        flags.devices[index],
+                                        "--threads",       absl::StrCat(flags.threads),
+                                        "--log-level",     flags.log_level,
+                                        "--name",          absl::StrCat(flags.name, "/", index),
+                                        "--text-encoder",  flags.text_encoder,
+                                        "--job-memory-mb", absl::StrCat(flags.job_memory_mb)};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };

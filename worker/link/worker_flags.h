@@ -11,9 +11,11 @@ struct WorkerFlags {
   std::string server;  // HOST:PORT
   std::string model;   // the checkpoint's folder
   std::string device = "cpu";
-  std::vector<std::string> devices;  // not empty: a child for each; `device` does not count
-  std::string dtype;                 // empty: float32 on cpu, bfloat16 on cuda
-  int threads = 0;                   // 0: all cores
+  std::vector<std::string> devices;         // not empty: a child for each; `device` does not count
+  std::string dtype;                        // empty: float32 on cpu, bfloat16 on cuda
+  int threads = 0;                          // 0: all cores
+  std::string text_encoder = "every-rank";  // or "rank0" or "cpu"
+  int job_memory_mb = 0;                    // beside the weights; 0: what is left of them
   std::string weight_cache;
   std::string token;       // of the server
   std::string token_file;  // read when `token` is empty

@@ -158,6 +158,8 @@ pb::ConnectRequest WorkerLink::MakeRegister(const std::string& address) const {
   registration.set_advertised_address(address);
   *registration.mutable_model() = ToProto(engine.model());
   registration.set_supervised_index(options_.supervised_index);
+  registration.set_text_encoder(options_.text_encoder);
+  *registration.mutable_job_memory() = ToProto(engine.job_memory());
   return message;
 }
 

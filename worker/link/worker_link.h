@@ -18,6 +18,7 @@ struct WorkerLinkOptions {
   std::string token;
   std::string name;
   std::string device;
+  std::string text_encoder;        // as WorkerFlags
   std::string advertised_address;  // empty: that of the interface which reaches the server
   int supervised_index = -1;
   double first_backoff_s = 0.1;

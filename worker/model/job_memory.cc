@@ -10,7 +10,7 @@ namespace tessera {
 namespace {
 
 // How often the temporaries of an uncut decode hold what it keeps whole.
-constexpr double kUncutTemporaries = 8;
+constexpr double kUncutTemporaries = 3;
 
 // No sum of a request's sizes may overflow: in double, cut so that two of them can be added.
 int64_t ToBytes(double bytes) { return static_cast<int64_t>(std::min(bytes, 4e18)); }

@@ -49,7 +49,7 @@ struct MemoryNeed {
   int64_t total() const { return kv_cache + activations; }
 };
 
-// An upper bound for every rank of the job's group, rank 0, which decodes, included.
+// An upper bound for every rank of the job's group: as if it decoded the pictures alone.
 MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs);
 
 // RESOURCE_EXHAUSTED, naming the fields of the request that count and both sums, unless the job

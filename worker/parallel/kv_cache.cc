@@ -17,6 +17,8 @@ void KvCache::Reserve(const Shape& shape, const at::TensorOptions& options) {
   }
 }
 
+void KvCache::Free() { layers_.clear(); }
+
 int64_t KvCache::bytes() const {
   int64_t total = 0;
   for (const at::Tensor& layer : layers_) total += static_cast<int64_t>(layer.nbytes());

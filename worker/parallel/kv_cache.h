@@ -23,7 +23,7 @@ class KvCache {
   // Makes room for `shape`; buffers of the same shape, dtype and device are kept. What they hold is
   // unspecified.
   void Reserve(const Shape& shape, const at::TensorOptions& options);
-  void Free() { layers_.clear(); }
+  void Free();
 
   // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the
   // exchange.

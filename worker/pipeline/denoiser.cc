@@ -65,6 +65,7 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
                                 .rows = layout.text_tokens + layout.image_tokens,
                                 .heads = config.num_attention_heads,
                                 .head_dim = config.attention_head_dim};
+  if (!job.negative.has_value()) negative_cache_.Free();
   positive_cache_.Reserve(shape, job.latents.options());
   Pass positive = {job.positive, RotatingAttention(positive_cache_, layout, communicator)};
   std::optional<Pass> negative;

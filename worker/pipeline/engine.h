@@ -34,6 +34,7 @@ class Engine {
   virtual int threads() const = 0;
   // What the bits of its results depend on: "cpu" with its vector instructions, or the GPU's name.
   virtual const std::string& device_kind() const = 0;
+  virtual const JobMemory& job_memory() const = 0;
 
   // Rank 0 of a coming epoch: starts the rendezvous store on `bind_address`, an ephemeral port,
   // which it returns. The store lives until the epoch is left.

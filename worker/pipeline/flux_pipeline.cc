@@ -5,15 +5,17 @@
 
 #include <chrono>
 #include <cmath>
+#include <future>
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_exception.h"
 #include "worker/base/status_macros.h"
+#include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/compute_device.h"
+#include "worker/pipeline/memory_costs.h"
+#include "worker/pipeline/memory_plan.h"
 #include "worker/sampling/latents.h"
-#include "worker/tensor_io/image.h"
 #include "worker/tensor_io/mapped_file.h"
-#include "worker/tensor_io/png.h"
 
 namespace tessera {
 namespace {
@@ -54,13 +56,13 @@ absl::Status CurrentExceptionStatus() {
 
 // After these the ranks still agree on where they are: nothing was exchanged, or all voted to stop.
 bool GroupStaysWhole(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsCancelled(status) ||
-         absl::IsDeadlineExceeded(status);
+  return absl::IsInvalidArgument(status) || absl::IsOutOfRange(status) ||
+         absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
 }
 
 }  // namespace
 
-FluxPipeline::FluxPipeline(FluxTransformer transformer, TextEncoders text, VaeDecoder vae)
+FluxPipeline::FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae)
     : transformer_(std::make_unique<const FluxTransformer>(std::move(transformer))),
       denoiser_(std::make_unique<Denoiser>(*transformer_)),
       text_(std::move(text)),
@@ -74,21 +76,27 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
                            ResolveComputeDevice(options.device, options.dtype, options.threads));
   at::set_num_threads(compute.threads);
-  const WeightOptions weights = {
-      .dtype = compute.dtype, .device = compute.device, .cache_dir = options.weight_cache_dir};
+  int64_t weight_bytes = 0;
+  const WeightOptions weights = {.dtype = compute.dtype,
+                                 .device = compute.device,
+                                 .cache_dir = options.weight_cache_dir,
+                                 .on_progress = options.on_load_progress,
+                                 .taken_bytes = &weight_bytes};
   TESSERA_ASSIGN_OR_RETURN(ModelInfo model, ReadModelInfo(options.model_dir));
   TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(options.model_dir));
-  TESSERA_ASSIGN_OR_RETURN(TextEncoders text, TextEncoders::Load(options.model_dir, weights));
+  TESSERA_ASSIGN_OR_RETURN(PromptEncoder text,
+                           PromptEncoder::Load(options.model_dir, weights, options.text_encoder));
   TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(options.model_dir, weights));
   TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
                            FluxTransformer::Load(options.model_dir, weights));
 
   const FluxConfig& config = transformer.config();
-  if (text.joint_attention_dim() != config.joint_attention_dim ||
-      text.pooled_projection_dim() != config.pooled_projection_dim) {
+  const TextEncoders& encoders = text.encoders();
+  if (encoders.joint_attention_dim() != config.joint_attention_dim ||
+      encoders.pooled_projection_dim() != config.pooled_projection_dim) {
     return absl::InvalidArgumentError(absl::StrCat(
-        options.model_dir, ": the text encoders make states of width ", text.joint_attention_dim(),
-        " and ", text.pooled_projection_dim(),
+        options.model_dir, ": the text encoders make states of width ",
+        encoders.joint_attention_dim(), " and ", encoders.pooled_projection_dim(),
         " (pooled); transformer/config.json expects joint_attention_dim ",
         config.joint_attention_dim, " and pooled_projection_dim ", config.pooled_projection_dim));
   }
@@ -99,6 +107,9 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                      config.in_channels, " and out_channels ", config.out_channels,
                      "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
   }
+  const MemoryCosts costs =
+      CostsOf(config, vae.config(), encoders.t5_config(), model.limits.max_sequence_length,
+              compute.dtype, compute.device);
 
   auto pipeline = std::unique_ptr<FluxPipeline>(
       new FluxPipeline(std::move(transformer), std::move(text), std::move(vae)));
@@ -108,6 +119,10 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   pipeline->dtype_ = compute.dtype;
   pipeline->device_ = compute.device;
   pipeline->threads_ = compute.threads;
+  pipeline->job_memory_ = MeasureJobMemory(costs, {.device = compute.device,
+                                                   .weight_bytes = weight_bytes,
+                                                   .encoder_bytes = pipeline->text_.device_bytes(),
+                                                   .given_for_jobs = options.job_memory_bytes});
   return pipeline;
 }
 
@@ -137,23 +152,28 @@ absl::Status FluxPipeline::CheckRequest(const ImageRequest& request, int ranks) 
 FluxConditioning FluxPipeline::Condition(const std::string& prompt,
                                          const std::optional<std::string>& prompt_2,
                                          const ImageRequest& request,
-                                         std::span<const float> timesteps, ImageResult* result) {
-  const absl::StatusOr<PromptEmbedding> embedding =
-      text_.Encode(prompt, prompt_2, request.max_sequence_length);
-  ThrowIfError(embedding.status());
+                                         std::span<const float> timesteps,
+                                         Communicator& communicator, ImageResult* result) {
+  const PromptEmbedding embedding =
+      text_.Encode(prompt, prompt_2, request.max_sequence_length, communicator);
   if (result != nullptr) {
-    result->clip_tokens = embedding->clip_tokens;
-    result->t5_tokens = embedding->t5_tokens;
-    result->clip_truncated = embedding->clip_truncated;
-    result->t5_truncated = embedding->t5_truncated;
+    result->clip_tokens = embedding.clip_tokens;
+    result->t5_tokens = embedding.t5_tokens;
+    result->clip_truncated = embedding.clip_truncated;
+    result->t5_truncated = embedding.t5_truncated;
   }
   const int multiple = model_.limits.size_multiple;
-  return transformer_->Prepare(embedding->text, embedding->pooled, timesteps,
-                               request.guidance_scale, request.height / multiple,
-                               request.width / multiple);
+  return transformer_->Prepare(embedding.text, embedding.pooled, timesteps, request.guidance_scale,
+                               request.height / multiple, request.width / multiple);
 }
 
 DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, ImageResult& result) {
+  SingleCommunicator alone;
+  return Prepare(request, alone, result);
+}
+
+DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, Communicator& communicator,
+                                 ImageResult& result) {
   const VaeConfig& vae = vae_.config();
   const LatentShape shape =
       LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
@@ -163,16 +183,16 @@ DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, ImageResult& resul
   if (true_cfg) {
     // The T5 text falls back to the negative prompt as prompt_2 falls back to the prompt.
     negative = Condition(*request.negative_prompt, request.negative_prompt_2, request,
-                         schedule.timesteps, nullptr);
+                         schedule.timesteps, communicator, nullptr);
   }
-  return {
-      .latents = InitialLatents(shape, request.num_images, dtype_, request.seed).to(device_),
-      .positive = Condition(request.prompt, request.prompt_2, request, schedule.timesteps, &result),
-      .negative = std::move(negative),
-      .true_cfg_scale = request.true_cfg_scale,
-      .sigmas = schedule.sigmas,
-      .schedule = {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every},
-      .text_mode = request.text_mode};
+  return {.latents = InitialLatents(shape, request.num_images, dtype_, request.seed).to(device_),
+          .positive = Condition(request.prompt, request.prompt_2, request, schedule.timesteps,
+                                communicator, &result),
+          .negative = std::move(negative),
+          .true_cfg_scale = request.true_cfg_scale,
+          .sigmas = schedule.sigmas,
+          .schedule = {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every},
+          .text_mode = request.text_mode};
 }
 
 at::Tensor FluxPipeline::Decode(const at::Tensor& latents, int height, int width) const {
@@ -181,60 +201,75 @@ at::Tensor FluxPipeline::Decode(const at::Tensor& latents, int height, int width
       UnpackLatents(latents, LatentShapeOf(width, height, vae.latent_channels, vae.pixel_scale())));
 }
 
-void FluxPipeline::EncodePngs(const at::Tensor& image, const ImageRequest& request, int ranks,
-                              ImageResult& result) const {
-  const PngText text = {
-      {"Software", absl::StrCat("Tessera ", TESSERA_VERSION)},
-      {"model", model_.fingerprint},
-      {"seed", absl::StrCat(request.seed)},
-      {"steps", absl::StrCat(request.num_inference_steps)},
-      {"guidance", absl::StrCat(request.guidance_scale)},
-      {"true_cfg", absl::StrCat(request.true_cfg_scale)},
-      {"ranks", absl::StrCat(ranks)},
-      {"mode", ranks == 1 ? "single" : "rotating"},
-      {"sync_steps", absl::StrCat(request.sync_steps)},
-      {"refresh_every", absl::StrCat(request.refresh_every)},
-      {"text_mode", request.text_mode == TextMode::kSplit ? "split" : "replicated"},
-      {"dtype", dtype_name_},
-  };
-  const at::Tensor pixels = ToRgb8(image);  // [B, height, width, 3]
-  for (int64_t i = 0; i < pixels.size(0); ++i) {
-    const at::Tensor picture = pixels[i];
-    const std::span<const uint8_t> bytes(picture.const_data_ptr<uint8_t>(),
-                                         static_cast<size_t>(picture.numel()));
-    absl::StatusOr<std::string> png = EncodePng(bytes, request.width, request.height, text);
+PngText FluxPipeline::SettingsOf(const ImageRequest& request, int ranks) const {
+  return {{"Software", absl::StrCat("Tessera ", TESSERA_VERSION)},
+          {"model", model_.fingerprint},
+          {"seed", absl::StrCat(request.seed)},
+          {"steps", absl::StrCat(request.num_inference_steps)},
+          {"guidance", absl::StrCat(request.guidance_scale)},
+          {"true_cfg", absl::StrCat(request.true_cfg_scale)},
+          {"ranks", absl::StrCat(ranks)},
+          {"mode", ranks == 1 ? "single" : "rotating"},
+          {"sync_steps", absl::StrCat(request.sync_steps)},
+          {"refresh_every", absl::StrCat(request.refresh_every)},
+          {"text_mode", request.text_mode == TextMode::kSplit ? "split" : "replicated"},
+          {"dtype", dtype_name_}};
+}
+
+void FluxPipeline::MakePngs(const at::Tensor& latents, const ImageRequest& request,
+                            Communicator& communicator, std::string& stage,
+                            ImageResult& result) const {
+  stage = "VAE decode";
+  Clock::time_point begin = Clock::now();
+  const VaeConfig& vae = vae_.config();
+  const LatentShape shape =
+      LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
+  const PngText settings = SettingsOf(request, communicator.size());
+  std::vector<std::future<absl::StatusOr<std::string>>> pngs;  // waited for on the way out, too
+  for (const at::Tensor& one : UnpackLatents(latents, shape).split(1)) {
+    const at::Tensor picture = vae_.DecodeRgb8(one, communicator);
+    if (communicator.rank() != 0) continue;
+    pngs.push_back(std::async(std::launch::async, [&, pixels = picture.cpu()] {
+      const std::span<const uint8_t> bytes(pixels.const_data_ptr<uint8_t>(), pixels.nbytes());
+      return EncodePng(bytes, request.width, request.height, settings);
+    }));
+  }
+  Synchronize(device_);
+  result.times.decode_s = SecondsSince(begin);
+  if (pngs.empty()) return;
+
+  stage = "PNG";
+  begin = Clock::now();
+  for (std::future<absl::StatusOr<std::string>>& each : pngs) {
+    absl::StatusOr<std::string> png = each.get();
     ThrowIfError(png.status());
     result.pngs.push_back(*std::move(png));
   }
+  result.times.png_s = SecondsSince(begin);
 }
 
 void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communicator,
                              const JobHooks& hooks, std::string& stage, int& step,
                              ImageResult& result) {
   const c10::InferenceMode inference;
+  stage = "memory plan";
+  const JobSize size = SizeOf(request, model_.limits.size_multiple, communicator.size());
+  const int64_t need = PlanJob(size, job_memory_, communicator);
+
   stage = "text encode";
   Clock::time_point begin = Clock::now();
-  DenoiseJob job = Prepare(request, result);
+  if (!text_.encoders().loaded()) denoiser_->Free();  // room for their weights
+  DenoiseJob job = Prepare(request, communicator, result);
   Synchronize(device_);
+  if (need + text_.device_bytes() > job_memory_.available) text_.Release();
   result.times.text_encode_s = SecondsSince(begin);
 
   stage = "denoise";
   begin = Clock::now();
   denoiser_->Run(job, communicator, hooks, step, result.times.step_ms);
   result.times.denoise_s = SecondsSince(begin);
-  if (communicator.rank() != 0) return;
 
-  stage = "VAE decode";
-  begin = Clock::now();
-  const at::Tensor image = Decode(job.latents, request.height, request.width);
-  if (!image.isfinite().all().item<bool>())
-    throw StatusException(absl::InternalError("the picture is not finite"));
-  result.times.decode_s = SecondsSince(begin);
-
-  stage = "PNG";
-  begin = Clock::now();
-  EncodePngs(image, request, communicator.size(), result);
-  result.times.png_s = SecondsSince(begin);
+  MakePngs(job.latents, request, communicator, stage, result);
 }
 
 absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,

@@ -8,8 +8,9 @@
 #include "worker/flux/flux_transformer.h"
 #include "worker/pipeline/denoiser.h"
 #include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/prompt_encoder.h"
 #include "worker/sampling/flow_match_scheduler.h"
-#include "worker/text/text_encoders.h"
+#include "worker/tensor_io/png.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {
@@ -23,33 +24,38 @@ class FluxPipeline : public Pipeline {
   const ModelInfo& model() const override { return model_; }
   const std::string& dtype() const override { return dtype_name_; }
   int threads() const override { return threads_; }
+  const JobMemory& job_memory() const override { return job_memory_; }
   absl::StatusOr<ImageResult> Generate(const ImageRequest& request, Communicator& communicator,
                                        const JobHooks& hooks) override;
 
   // What Generate is made of, for golden tests and the benchmark. They throw; the caller sets
-  // InferenceMode.
+  // InferenceMode. Without a communicator this rank encodes for itself.
   DenoiseJob Prepare(const ImageRequest& request, ImageResult& result);
+  DenoiseJob Prepare(const ImageRequest& request, Communicator& communicator, ImageResult& result);
   Denoiser& denoiser() { return *denoiser_; }
   const FluxTransformer& transformer() const { return *transformer_; }
   // Packed latents [B, L, C] -> [B, 3, height, width], before clamping.
   at::Tensor Decode(const at::Tensor& latents, int height, int width) const;
 
-  // One PNG of each picture of [B, 3, height, width], with the run's settings in its text chunks.
-  void EncodePngs(const at::Tensor& image, const ImageRequest& request, int ranks,
-                  ImageResult& result) const;
+  // Packed latents [B, L, C], the same on all ranks -> on rank 0 a PNG of each picture, with the
+  // run's settings in its text chunks, encoded while the next is decoded. Each rank decodes its
+  // rows. `stage` always tells the stage under way, also after a throw.
+  void MakePngs(const at::Tensor& latents, const ImageRequest& request, Communicator& communicator,
+                std::string& stage, ImageResult& result) const;
 
  private:
-  FluxPipeline(FluxTransformer transformer, TextEncoders text, VaeDecoder vae);
+  FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae);
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
+  PngText SettingsOf(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,
-                             ImageResult* result);
+                             Communicator& communicator, ImageResult* result);
   void RunStages(const ImageRequest& request, Communicator& communicator, const JobHooks& hooks,
                  std::string& stage, int& step, ImageResult& result);
 
   const std::unique_ptr<const FluxTransformer> transformer_;  // the denoiser keeps a reference
   const std::unique_ptr<Denoiser> denoiser_;
-  TextEncoders text_;
+  PromptEncoder text_;
   VaeDecoder vae_;
   SchedulerConfig scheduler_;
   ModelInfo model_;
@@ -57,6 +63,7 @@ class FluxPipeline : public Pipeline {
   at::ScalarType dtype_ = at::kFloat;
   at::Device device_ = at::kCPU;
   int threads_ = 1;
+  JobMemory job_memory_;
 };
 
 }  // namespace tessera

@@ -23,6 +23,7 @@ class LocalEngine : public Engine {
   const std::string& dtype() const override { return pipeline_->dtype(); }
   int threads() const override { return pipeline_->threads(); }
   const std::string& device_kind() const override { return device_kind_; }
+  const JobMemory& job_memory() const override { return pipeline_->job_memory(); }
 
   absl::StatusOr<int> HostStore(int64_t epoch, const std::string& bind_address) override {
     LeaveGroup();

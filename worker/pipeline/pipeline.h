@@ -6,12 +6,21 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "worker/model/job_memory.h"
 #include "worker/model/model_info.h"
 #include "worker/pipeline/image_request.h"
+#include "worker/tensor_io/load_progress.h"
 
 namespace tessera {
 
 class Communicator;
+
+// Who encodes prompts, and on what. The others get the embeddings.
+enum class TextEncoderPlace {
+  kEveryRank,  // each for itself, on its device
+  kRank0,      // rank 0, on its device
+  kCpu,        // rank 0, on its host's processor
+};
 
 struct PipelineOptions {
   std::string model_dir;
@@ -19,6 +28,9 @@ struct PipelineOptions {
   std::string dtype;  // "float32", "bfloat16", "float16"; empty: float32 on cpu, bfloat16 on cuda
   int threads = 0;    // CPU threads of this rank; 0: all cores
   std::string weight_cache_dir;  // see WeightOptions::cache_dir
+  TextEncoderPlace text_encoder = TextEncoderPlace::kEveryRank;
+  int64_t job_memory_bytes = 0;  // that a job may take beside the weights; 0: what is left of them
+  LoadProgressCallback on_load_progress;
 };
 
 // Why a job should stop, as the control plane carries it; the largest over the ranks wins.
@@ -44,12 +56,13 @@ class Pipeline {
   virtual const ModelInfo& model() const = 0;
   virtual const std::string& dtype() const = 0;  // as resolved
   virtual int threads() const = 0;               // as resolved
+  virtual const JobMemory& job_memory() const = 0;
 
   // Runs one job as one rank of the group behind `communicator`. All ranks call it with the same
-  // request. Errors carry stage and step: CANCELLED or DEADLINE_EXCEEDED after a vote (the group
-  // stays whole); INVALID_ARGUMENT before anything was exchanged (the group stays whole);
-  // UNAVAILABLE or ABORTED from the communicator and INTERNAL for this rank's own failure (the
-  // epoch is over).
+  // request. Errors carry stage and step: OUT_OF_RANGE (more memory than the poorest rank has;
+  // tried by none), CANCELLED or DEADLINE_EXCEEDED after a vote (the group stays whole);
+  // INVALID_ARGUMENT on all ranks alike (the group stays whole); UNAVAILABLE or ABORTED from the
+  // communicator and INTERNAL for this rank's own failure (the epoch is over).
   virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request,
                                                Communicator& communicator,
                                                const JobHooks& hooks) = 0;

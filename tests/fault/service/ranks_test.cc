@@ -94,9 +94,17 @@ TEST_F(FaultyRanksTest, EachRankIsKilledInTheSyncStep) {
   }
 }
 
-TEST_F(FaultyRanksTest, TheDecodingRankIsKilled) {
-  ExpectRecovered("SIGKILL of rank 0 in decode", Lose(0, SIGKILL, StepReached(kSteps)),
-                  undisturbed_);
+// Each decodes some of the rows.
+TEST_F(FaultyRanksTest, EachRankIsKilledInDecode) {
+  int in_mid_job = 0;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const Disturbed seen = Lose(rank, SIGKILL, StepReached(kSteps));
+    const int attempts = seen.result.metadata.attempts();
+    ExpectRecovered(absl::StrCat("SIGKILL of rank ", rank, " in decode"), seen, undisturbed_,
+                    attempts);
+    in_mid_job += attempts == 2 ? 1 : 0;
+  }
+  EXPECT_GE(in_mid_job, kRanks - 1);  // decoding may be over when the fault comes
 }
 
 TEST_F(FaultyRanksTest, TwoAreKilledAtOnce) {
@@ -175,10 +183,11 @@ TEST_F(FaultyRanksTest, AWorkerOutOfMemoryFailsTheJobOnly) {
     prlimit(victim, RLIMIT_AS, &before, nullptr);
     prlimit(victim, RLIMIT_DATA, &before, nullptr);
   };
-  // Twice as large as anything that the worker has memory for.
-  v1::GenerateImageRequest large = LongJob(2);
-  large.set_width(1024);
-  large.set_height(1024);
+  // Keys and values alone are more than any job before took, and they come before what oneDNN makes
+  // for new shapes, which does not say that it had no memory.
+  v1::GenerateImageRequest large = LongJob(kSteps);
+  large.set_width(2048);
+  large.set_height(2048);
   const Disturbed seen = Disturb(service_, large, AttemptBegan(1), limit);
   lift();
   Report("rank 1 gets no more memory", seen, seen.result.status.error_message());

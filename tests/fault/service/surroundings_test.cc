@@ -1,4 +1,5 @@
 // What a real service stands on fails: links, the server itself, the disk, the checkpoint, a host.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -16,10 +17,12 @@
 namespace tessera {
 namespace {
 
+using ::testing::AllOf;
 using testing::Disturb;
 using testing::Disturbed;
 using testing::ExpectRecovered;
 using testing::GroupOf;
+using ::testing::HasSubstr;
 using testing::ImageCall;
 using testing::LongJob;
 using testing::Report;
@@ -117,6 +120,31 @@ TEST(FaultySurroundingsTest, AGroupGoesOnSmallerAndGrowsAgain) {
     return IsReady(info) && GroupOf(info).ranks() == 3;
   });
   EXPECT_TRUE(UndisturbedPngs(service, LongJob()) == undisturbed);
+}
+
+TEST(FaultySurroundingsTest, AJobBeyondTheMemoryOfItsRanksIsRefusedUntried) {
+  const ServiceProcess service(2, {"--job-memory-mb", "256"});
+  v1::GenerateImageRequest large = LongJob();
+  large.set_width(4096);
+  large.set_height(2048);
+  ImageCall call(service, large);
+  const testing::CallResult& result = call.Wait();
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_FALSE(testing::HasRetryInfo(result.status));
+  EXPECT_THAT(result.status.error_message(),
+              AllOf(HasSubstr("width 4096, height 2048"), HasSubstr("it has 256 MiB")));
+  EXPECT_TRUE(result.events.empty());
+  EXPECT_EQ(service.Info().jobs().attempts(), 0);
+  EXPECT_FALSE(UndisturbedPngs(service, LongJob()).empty());
+}
+
+TEST(FaultySurroundingsTest, AnotherRank0EncodesWhenTheFirstIsLost) {
+  const ServiceProcess service(3, {"--text-encoder", "rank0"});
+  const auto undisturbed = UndisturbedPngs(service, LongJob());
+  const pid_t victim = service.WorkerPid(0);
+  ExpectRecovered("--text-encoder rank0, SIGKILL of rank 0",
+                  Disturb(service, LongJob(), StepReached(3), [&] { kill(victim, SIGKILL); }),
+                  undisturbed);
 }
 
 TEST(FaultySurroundingsTest, AFullDiskForTheLogHoldsNobodyUp) {

@@ -93,5 +93,33 @@ INSTANTIATE_TEST_SUITE_P(Golden, ProcessesTest, ::testing::ValuesIn(Cases()), []
                       c.replicated ? "Replicated" : "Split");
 });
 
+// (ranks, place): the bytes of a group whose ranks encode for themselves, also when another process
+// has become rank 0.
+class TextPlaceProcessesTest : public ::testing::TestWithParam<std::tuple<int, const char*>> {};
+
+TEST_P(TextPlaceProcessesTest, MakeTheBytesOfEveryRankEncoding) {
+  const auto [ranks, place] = GetParam();
+  const Case c = {.ranks = ranks, .sync_steps = 1, .refresh_every = 0, .replicated = false};
+  const std::string expected = InProcessPng(c);
+  const std::string png = absl::StrCat(::testing::TempDir(), "text-place-", ::getpid(), ".png");
+  EngineGroup group(TinyFluxDir(), ranks, place);
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (const std::string& answer : group.Join()) ASSERT_EQ(answer, "ok");
+    group.Start(png, Fields(c));
+    for (int rank = 0; rank < group.size(); ++rank) ASSERT_EQ(group.Finish(rank), "ok");
+    EXPECT_EQ(ReadFile(png), expected);
+    std::filesystem::remove(png);
+    group.Replace(0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksAndPlaces, TextPlaceProcessesTest,
+                         ::testing::Combine(::testing::Values(2, 3),
+                                            ::testing::Values("rank0", "cpu")),
+                         [](const auto& test) {
+                           return absl::StrCat("N", std::get<0>(test.param), "_",
+                                               std::get<1>(test.param));
+                         });
+
 }  // namespace
 }  // namespace tessera

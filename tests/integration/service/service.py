@@ -87,7 +87,7 @@ def pngs(reply):
 def engine_png(ranks, fields):
     """What the engine itself makes of a request, as `ranks` processes without any server (tests/support/engine_program.cc)."""
     program = BINARIES / "tests/support/tessera_engine_program"
-    processes = [subprocess.Popen([program, TINY_FLUX], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    processes = [subprocess.Popen([program, TINY_FLUX, "every-rank"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                  for _ in range(ranks)]
 
     def say(process, line):

@@ -66,6 +66,7 @@ class GroupHarness {
     message.mutable_register_()->set_supervised_index(index);
     message.mutable_register_()->set_dtype(dtype);
     message.mutable_register_()->set_pid(++last_pid_);
+    *message.mutable_register_()->mutable_job_memory() = job_memory;
     auto link = std::make_shared<FakeLink>();
     pool.OnMessage(link, message);
     return link;
@@ -142,6 +143,7 @@ class GroupHarness {
   FakeLauncher launcher;
   WorkerPool pool;
   WorkerGroup group;
+  internal::v1::JobMemory job_memory;  // of workers that arrive; nothing costs any
 
  private:
   static void SetOutcome(const absl::Status& status, internal::v1::Outcome& outcome) {

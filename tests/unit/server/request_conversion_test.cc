@@ -78,6 +78,39 @@ TEST(RequestConversionTest, RefusesAModelThatMakesNoSense) {
   EXPECT_THAT(FromLinkModel(model).status().message(), HasSubstr("model.fingerprint"));
 }
 
+TEST(RequestConversionTest, ReadsTheSizeOfARequest) {
+  v1::GenerateImageRequest effective;
+  effective.set_width(64);
+  effective.set_height(128);
+  effective.set_num_images(2);
+  effective.set_num_inference_steps(5);
+  effective.set_max_sequence_length(77);
+  effective.set_sync_steps(1);
+  effective.set_negative_prompt("");
+  effective.set_true_cfg_scale(1);
+  JobSize size = SizeOf(effective, /*size_multiple=*/32, /*ranks=*/3);
+  EXPECT_EQ(size.width, 64);
+  EXPECT_EQ(size.height, 128);
+  EXPECT_EQ(size.images, 2);
+  EXPECT_EQ(size.steps, 5);
+  EXPECT_EQ(size.text_tokens, 77);
+  EXPECT_EQ(size.image_tokens, 8);
+  EXPECT_EQ(size.ranks, 3);
+  EXPECT_FALSE(size.true_cfg);
+  EXPECT_FALSE(size.replicated_text);
+  EXPECT_TRUE(size.stale_steps);
+  effective.set_true_cfg_scale(2);
+  effective.set_text_mode(v1::TEXT_MODE_REPLICATED);
+  effective.set_refresh_every(1);
+  size = SizeOf(effective, 32, 3);
+  EXPECT_TRUE(size.true_cfg);
+  EXPECT_TRUE(size.replicated_text);
+  EXPECT_FALSE(size.stale_steps);
+  effective.set_refresh_every(0);
+  effective.set_sync_steps(5);
+  EXPECT_FALSE(SizeOf(effective, 32, 3).stale_steps);
+}
+
 TEST(RequestConversionTest, BoundsTheReply) {
   v1::GenerateImageRequest effective;
   effective.set_width(1024);

@@ -262,6 +262,56 @@ TEST_F(SchedulerTest, OutOfDeviceMemoryIsNotToBeRetried) {
   EXPECT_TRUE(h_.group.ready());
 }
 
+v1::GenerateImageRequest Square(int side) {
+  v1::GenerateImageRequest request;
+  request.set_width(side);
+  request.set_height(side);
+  return request;
+}
+
+TEST_F(SchedulerTest, RefusesWhatTheMemoryOfItsPoorestRankCannotHold) {
+  Start();
+  h_.job_memory.set_decoded_pixel(100);
+  h_.job_memory.set_available(1 << 30);
+  links_ = {h_.Arrive(0)};
+  h_.job_memory.set_available(100 * 512 * 512);
+  links_.push_back(h_.Arrive(1));
+  h_.job_memory.set_available(1 << 30);
+  links_.push_back(h_.Arrive(2));
+  h_.Join(links_);
+  EXPECT_EQ(Submit(Square(512)).listener->finished, 0);
+  const Submitted large = Submit(Square(528));
+  ASSERT_EQ(large.listener->code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(large.listener->error()->reason, reason::kOutOfDeviceMemory);
+  EXPECT_THAT(large.listener->error()->message, HasSubstr("width 528, height 528"));
+  EXPECT_THAT(large.listener->error()->message, HasSubstr("on 3 ranks"));
+  EXPECT_FALSE(large.listener->error()->retry_after_s.has_value());
+  EXPECT_EQ(Runs(), 1);
+}
+
+TEST_F(SchedulerTest, RefusesAWaitingJobOnceTheMemoryIsKnown) {
+  Start();
+  const Submitted large = Submit(Square(528));
+  const Submitted small = Submit(Square(512));
+  EXPECT_EQ(large.listener->finished, 0);
+  h_.job_memory.set_decoded_pixel(100);
+  h_.job_memory.set_available(100 * 512 * 512);
+  MakeReady();
+  EXPECT_EQ(large.listener->code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RunningJob(), small.id);
+  FinishRun();
+  EXPECT_NE(small.listener->success(), nullptr);
+}
+
+TEST_F(SchedulerTest, AJobThatTheRanksThemselvesFoundTooLargeLeavesTheGroupWhole) {
+  StartReady();
+  const Submitted job = Submit();
+  FinishRun(absl::OutOfRangeError("memory plan: width 4096"));
+  ASSERT_EQ(job.listener->code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(job.listener->error()->reason, reason::kOutOfDeviceMemory);
+  EXPECT_TRUE(h_.group.ready());
+}
+
 TEST_F(SchedulerTest, DrainFinishesAdmittedJobsAndRefusesNewOnes) {
   StartReady();
   const Submitted running = Submit();

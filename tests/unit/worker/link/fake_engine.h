@@ -23,6 +23,7 @@ struct EngineScript {
   BlockingQueue<absl::Status> aborts;
   ModelInfo model = {
       .name = "tiny", .fingerprint = "0123456789abcdef", .defaults = {}, .limits = {}};
+  JobMemory job_memory = {.costs = {}, .available = 1 << 20};
 };
 
 // Does what its script says on the calling thread.
@@ -34,6 +35,7 @@ class FakeEngine : public Engine {
   const std::string& dtype() const override { return dtype_; }
   int threads() const override { return 3; }
   const std::string& device_kind() const override { return device_kind_; }
+  const JobMemory& job_memory() const override { return script_.job_memory; }
 
   absl::StatusOr<int> HostStore(int64_t epoch, const std::string& bind_address) override {
     script_.calls.Add(absl::StrCat("HostStore ", epoch, " ", bind_address));

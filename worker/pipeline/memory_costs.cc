@@ -1,0 +1,76 @@
+#include "worker/pipeline/memory_costs.h"
+
+#include <algorithm>
+
+#include "worker/parallel/step_plan.h"
+#include "worker/vae/vae_decoder.h"
+
+namespace tessera {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+
+// In widths of the transformer (inner_dim elements), at the end of a single block: the residual
+// rows, the modulated rows, raw q, k and v, q, the joined input of the last projection (5) and the
+// MLP's output on its way into it (4); one more for copies of attention's output.
+constexpr int64_t kSingleBlockWidths = 16;
+
+// The decoder's header tells what it keeps whole: bytes for a pixel of the picture. Its attention,
+// at latent size, holds about a dozen activations.
+int64_t DecodedPixelBytes(const VaeConfig& vae, int64_t element) {
+  constexpr int64_t kAttentionActivations = 12;
+  const auto& widths = vae.block_out_channels;  // the first has the size of the picture
+  const int64_t latent_pixel = vae.pixel_scale() * vae.pixel_scale();  // in pixels
+  double elements = static_cast<double>(kAttentionActivations * widths.back()) /
+                    static_cast<double>(latent_pixel);
+  for (size_t level = 0; level < widths.size(); ++level) {
+    const int64_t in = widths[std::min(level + 1, widths.size() - 1)];
+    const double kept = static_cast<double>(std::max(in, 2 * widths[level]));
+    elements = std::max(elements, kept / static_cast<double>(int64_t{1} << (2 * level)));
+  }
+  return static_cast<int64_t>(elements * static_cast<double>(element)) + 1;
+}
+
+}  // namespace
+
+MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config& t5,
+                    int max_text_tokens, at::ScalarType dtype, at::Device device) {
+  constexpr int64_t kBands = 12;  // of the decoder, that exist at one time
+  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t width = flux.inner_dim() * element;
+  const int64_t band = device.is_cpu() ? VaeDecoder::kCpuBandBytes : VaeDecoder::kDeviceBandBytes;
+  // Attention on the CPU may repack keys and values of a narrow type.
+  const int64_t repacked = device.is_cpu() && dtype != at::kFloat ? 2 * width : 0;
+  return {
+      .layers = flux.attention_layers(),
+      .kv_row = 2 * width,
+      .computed_row = kSingleBlockWidths * width,
+      // cos and sin; the noise, latents and velocity with their float32 temporaries.
+      .any_row = flux.attention_head_dim * kFloatBytes +
+                 flux.in_channels * (3 * element + 4 * kFloatBytes) + repacked,
+      .text_token = 3 * t5.d_ff * element + t5.d_model * (4 * element + 3 * kFloatBytes) +
+                    4 * t5.inner_dim() * element + 2 * t5.num_heads * max_text_tokens * element,
+      .step = (12 * flux.num_layers + 3 * flux.num_single_layers + 8) * width,
+      // And the three channels on their way to bytes.
+      .decoded_pixel = DecodedPixelBytes(vae, element) + 3 * (2 * element + 2 * kFloatBytes),
+      .picture_pixel = 3 * 2,  // bytes, on the device and on the host
+      .max_bands = kBands * band,
+  };
+}
+
+JobSize SizeOf(const ImageRequest& request, int size_multiple, int ranks) {
+  return {.width = request.width,
+          .height = request.height,
+          .images = request.num_images,
+          .steps = request.num_inference_steps,
+          .text_tokens = request.max_sequence_length,
+          .image_tokens = int64_t{request.width / size_multiple} * (request.height / size_multiple),
+          .ranks = ranks,
+          .true_cfg = request.true_cfg_scale > 1 && request.negative_prompt.has_value(),
+          .replicated_text = request.text_mode == TextMode::kReplicated,
+          .stale_steps = HasStaleStep(
+              request.num_inference_steps,
+              {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every})};
+}
+
+}  // namespace tessera
