@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <dlfcn.h>
 
+#include <fstream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,7 @@ class CudaDriver {
     TESSERA_RETURN_IF_ERROR(driver.Find("cuInit", driver.init_));
     TESSERA_RETURN_IF_ERROR(driver.Find("cuDeviceGet", driver.device_get_));
     TESSERA_RETURN_IF_ERROR(driver.Find("cuDeviceGetName", driver.device_get_name_));
+    TESSERA_RETURN_IF_ERROR(driver.Find("cuDeviceGetPCIBusId", driver.device_get_pci_bus_id_));
     TESSERA_RETURN_IF_ERROR(driver.Find("cuGetErrorString", driver.get_error_string_));
     TESSERA_RETURN_IF_ERROR(driver.Check("cuInit", driver.init_(0)));
     return driver;
@@ -41,6 +43,15 @@ class CudaDriver {
     TESSERA_RETURN_IF_ERROR(
         Check("cuDeviceGetName", device_get_name_(name, sizeof(name) - 1, device)));
     return std::string(name);
+  }
+
+  absl::StatusOr<std::string> PciAddress(int index) const {
+    int device = 0;
+    char address[32] = {};
+    TESSERA_RETURN_IF_ERROR(Check("cuDeviceGet", device_get_(&device, index)));
+    TESSERA_RETURN_IF_ERROR(
+        Check("cuDeviceGetPCIBusId", device_get_pci_bus_id_(address, sizeof(address) - 1, device)));
+    return std::string(address);
   }
 
  private:
@@ -68,6 +79,7 @@ class CudaDriver {
   int (*init_)(unsigned flags) = nullptr;
   int (*device_get_)(int* device, int ordinal) = nullptr;
   int (*device_get_name_)(char* name, int size, int device) = nullptr;
+  int (*device_get_pci_bus_id_)(char* address, int size, int device) = nullptr;
   int (*get_error_string_)(int error, const char** text) = nullptr;
 };
 
@@ -99,6 +111,14 @@ absl::Status LoadCuda(int index) {
 absl::StatusOr<std::string> CudaDeviceName(int index) {
   TESSERA_ASSIGN_OR_RETURN(const CudaDriver driver, CudaDriver::Open());
   return driver.DeviceName(index);
+}
+
+absl::StatusOr<std::string> CudaDeviceLocation(int index) {
+  TESSERA_ASSIGN_OR_RETURN(const CudaDriver driver, CudaDriver::Open());
+  TESSERA_ASSIGN_OR_RETURN(const std::string address, driver.PciAddress(index));
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  return absl::StrCat(address, " of boot ", boot);
 }
 
 }  // namespace tessera

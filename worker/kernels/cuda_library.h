@@ -19,4 +19,8 @@ absl::Status LoadCuda(int index);
 // FAILED_PRECONDITION with the driver's own words.
 absl::StatusOr<std::string> CudaDeviceName(int index);
 
+// What tells GPU `index` from all others, of this host and of any other: its PCI address and the
+// host's boot. Otherwise as CudaDeviceName.
+absl::StatusOr<std::string> CudaDeviceLocation(int index);
+
 }  // namespace tessera

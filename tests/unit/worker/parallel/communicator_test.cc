@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/worker/parallel/fake_nccl.h"
 #include "tests/unit/worker/parallel/gloo_threads.h"
+#include "tests/unit/worker/parallel/nccl_threads.h"
 #include "tests/unit/worker/parallel/rank_threads.h"
 #include "worker/parallel/in_process_communicator.h"
 #include "worker/parallel/single_communicator.h"
@@ -22,7 +24,7 @@ using ::testing::HasSubstr;
 
 constexpr double kTimeoutS = 20;
 
-enum class Kind { kInProcess, kGloo };
+enum class Kind { kInProcess, kGloo, kFakeNccl };
 
 struct GroupCase {
   Kind kind;
@@ -37,6 +39,7 @@ std::vector<std::unique_ptr<Communicator>> MakeGroup(const GroupCase& group, dou
     }
     return communicators;
   }
+  if (group.kind == Kind::kFakeNccl) return JoinNcclThreads(FakeNccl(), group.size, timeout_s);
   return JoinGlooThreads(group.size, timeout_s);
 }
 
@@ -203,16 +206,26 @@ TEST_P(CommunicatorTest, PiecesThatAreNotContiguousEndTheGroup) {
   }
 }
 
+std::string NameOf(const ::testing::TestParamInfo<GroupCase>& test) {
+  switch (test.param.kind) {
+    case Kind::kInProcess:
+      return "InProcess" + std::to_string(test.param.size);
+    case Kind::kGloo:
+      return "Gloo" + std::to_string(test.param.size);
+    case Kind::kFakeNccl:
+      return "FakeNccl" + std::to_string(test.param.size);
+  }
+  return "";
+}
+
 INSTANTIATE_TEST_SUITE_P(Groups, CommunicatorTest,
                          ::testing::Values(GroupCase{Kind::kInProcess, 2},
                                            GroupCase{Kind::kInProcess, 3},
                                            GroupCase{Kind::kInProcess, 4},
                                            GroupCase{Kind::kGloo, 2}, GroupCase{Kind::kGloo, 3},
-                                           GroupCase{Kind::kGloo, 4}),
-                         [](const auto& test) {
-                           return (test.param.kind == Kind::kGloo ? "Gloo" : "InProcess") +
-                                  std::to_string(test.param.size);
-                         });
+                                           GroupCase{Kind::kGloo, 4}, GroupCase{Kind::kFakeNccl, 2},
+                                           GroupCase{Kind::kFakeNccl, 3}),
+                         NameOf);
 
 TEST(SingleCommunicatorTest, IsAGroupOfOne) {
   SingleCommunicator communicator;
