@@ -27,6 +27,7 @@ ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& bin
                absl::StrCat(options.job_memory_mb)},
       // Not an argument: those are for everyone to see.
       .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
+  command.args.insert(command.args.end(), {"--collectives", options.collectives});
   if (!options.dtype.empty()) {
     command.args.insert(command.args.end(), {"--dtype", options.dtype});
   }

@@ -23,6 +23,7 @@ struct ChildWorkerOptions {
   int threads = 0;     // of each; 0: an equal share of this machine's cores
   std::string text_encoder = "every-rank";
   int job_memory_mb = 0;
+  std::string collectives = "gloo";
   std::string log_level;
 };
 

@@ -56,6 +56,9 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
   Add(app, "job-memory-mb", flags.job_memory_mb,
       "Of each spawned worker, for a job beside the weights; 0: what is left")
       ->check(CLI::Range(0, 1 << 30));
+  Add(app, "collectives", flags.collectives,
+      "Of spawned workers, between their devices; nccl (on cuda only) has never run yet")
+      ->check(CLI::IsMember({"gloo", "nccl"}));
   Add(app, "listen", flags.listen, "HOST:PORT for clients; port 0: any");
   Add(app, "worker-listen", flags.worker_listen,
       "HOST:PORT for workers [127.0.0.1:0 when workers are spawned, else 127.0.0.1:50052]");
@@ -87,6 +90,8 @@ absl::Status CheckTogether(const ServerFlags& flags) {
   require(spawns || flags.group_size > 0,
           "give --spawn-workers N, or --group-size N for workers that dial in");
   require(!spawns || !flags.model.empty(), "--spawn-workers needs --model");
+  require(!spawns || flags.collectives == "gloo" || flags.device == "cuda",
+          "--collectives nccl needs --device cuda");
   require(!spawns || flags.group_size <= flags.spawn_workers || !flags.worker_listen.empty(),
           "--group-size above --spawn-workers needs --worker-listen for the others");
   const int size = flags.group_size > 0 ? flags.group_size : flags.spawn_workers;
@@ -181,6 +186,7 @@ ChildWorkerOptions MakeChildOptions(const ServerFlags& flags, const std::string&
           .threads = flags.threads,
           .text_encoder = flags.text_encoder,
           .job_memory_mb = flags.job_memory_mb,
+          .collectives = flags.collectives,
           .log_level = flags.log_level};
 }
 

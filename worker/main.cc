@@ -74,7 +74,8 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                        .weight_cache_dir = flags.weight_cache,
                        .text_encoder = ToPlace(flags.text_encoder),
                        .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
-                       .on_load_progress = LogLoading});
+                       .on_load_progress = LogLoading},
+                      flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
   });
   if (!engine.ok()) Fail(engine.status());
   spdlog::info(

@@ -41,6 +41,9 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "job-memory-mb", flags.job_memory_mb,
       "MiB that a job may take beside the weights; 0: what is left, on cpu shared by all ranks")
       ->check(CLI::Range(0, 1 << 30));
+  Add(app, "collectives", flags.collectives,
+      "Between the ranks' devices: gloo, or nccl on cuda (never run yet); all workers the same")
+      ->check(CLI::IsMember({"gloo", "nccl"}));
   Add(app, "weight-cache", flags.weight_cache, "Folder for converted weights, shared by a host");
   Add(app, "token", flags.token, "The server's secret; better in a file or the environment");
   Add(app, "token-file", flags.token_file, "File that holds the token");
@@ -125,7 +128,8 @@ std::vector<std::string> ChildArguments(const WorkerFlags& flags, size_t index) 
                                         "--log-level",     flags.log_level,
                                         "--name",          absl::StrCat(flags.name, "/", index),
                                         "--text-encoder",  flags.text_encoder,
-                                        "--job-memory-mb", absl::StrCat(flags.job_memory_mb)};
+                                        "--job-memory-mb", absl::StrCat(flags.job_memory_mb),
+                                        "--collectives",   flags.collectives};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };

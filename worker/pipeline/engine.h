@@ -32,7 +32,8 @@ class Engine {
   virtual const ModelInfo& model() const = 0;
   virtual const std::string& dtype() const = 0;
   virtual int threads() const = 0;
-  // What the bits of its results depend on: "cpu" with its vector instructions, or the GPU's name.
+  // What all ranks of a group must have in common: "cpu" with its vector instructions, or the GPU's
+  // name, on which the bits of the results depend, and NCCL where it was chosen.
   virtual const std::string& device_kind() const = 0;
   virtual const JobMemory& job_memory() const = 0;
 
@@ -55,6 +56,15 @@ class Engine {
   virtual void Abort(const absl::Status& reason) = 0;
 };
 
-absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& options);
+// What carries the tensors that the ranks of a group exchange. All of them choose the same.
+enum class Collectives {
+  kGloo,  // from host to host: device tensors go through pinned memory
+  kNccl,  // from GPU to GPU, one for each rank; never run on GPUs yet
+};
+
+// As Pipeline::Load. kNccl needs a device other than the CPU (INVALID_ARGUMENT) and the library
+// (FAILED_PRECONDITION).
+absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& options,
+                                                   Collectives collectives = Collectives::kGloo);
 
 }  // namespace tessera

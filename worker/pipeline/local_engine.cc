@@ -4,8 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_macros.h"
+#include "worker/kernels/cuda_library.h"
 #include "worker/parallel/gloo_communicator.h"
 #include "worker/parallel/group_store.h"
+#include "worker/parallel/nccl_communicator.h"
 #include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/engine.h"
@@ -14,10 +16,33 @@
 namespace tessera {
 namespace {
 
+struct Nccl {
+  NcclLibrary library;
+  at::Device device;
+  std::string gpu;  // see NcclOptions
+};
+
+absl::StatusOr<std::optional<Nccl>> OpenNcclFor(Collectives collectives,
+                                                const std::string& device) {
+  if (collectives == Collectives::kGloo) return std::nullopt;
+  TESSERA_ASSIGN_OR_RETURN(const ComputeDevice resolved,
+                           ResolveComputeDevice(device, /*dtype=*/"", /*threads=*/1));
+  if (resolved.device.is_cpu()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("collectives nccl: expected device cuda or cuda:K, found \"", device, "\""));
+  }
+  TESSERA_ASSIGN_OR_RETURN(NcclLibrary library, OpenNccl());
+  TESSERA_ASSIGN_OR_RETURN(std::string gpu, CudaDeviceLocation(resolved.device.index()));
+  return Nccl{std::move(library), resolved.device, std::move(gpu)};
+}
+
 class LocalEngine : public Engine {
  public:
-  LocalEngine(std::unique_ptr<Pipeline> pipeline, std::string device_kind)
-      : pipeline_(std::move(pipeline)), device_kind_(std::move(device_kind)) {}
+  // Without `nccl` ranks exchange tensors by Gloo.
+  LocalEngine(std::unique_ptr<Pipeline> pipeline, std::string device_kind, std::optional<Nccl> nccl)
+      : pipeline_(std::move(pipeline)),
+        device_kind_(std::move(device_kind)),
+        nccl_(std::move(nccl)) {}
 
   const ModelInfo& model() const override { return pipeline_->model(); }
   const std::string& dtype() const override { return pipeline_->dtype(); }
@@ -47,7 +72,7 @@ class LocalEngine : public Engine {
                               .interface_address = options.interface_address,
                               .join_timeout_s = options.join_timeout_s,
                               .abandon = BeginJoining()};
-    auto joined = GlooCommunicator::Join(gloo, store_.get());
+    auto joined = Join(gloo);
     const std::lock_guard lock(mutex_);
     joining_.reset();
     if (!abandoned_.ok()) return abandoned_;
@@ -82,6 +107,12 @@ class LocalEngine : public Engine {
     communicator_ = std::move(next);
   }
 
+  absl::StatusOr<std::unique_ptr<Communicator>> Join(const GlooOptions& options) {
+    if (!nccl_.has_value()) return GlooCommunicator::Join(options, store_.get());
+    return NcclCommunicator::Join({.control = options, .device = nccl_->device, .gpu = nccl_->gpu},
+                                  store_.get(), nccl_->library);
+  }
+
   std::stop_token BeginJoining() {
     const std::lock_guard lock(mutex_);
     abandoned_ = absl::OkStatus();
@@ -90,6 +121,7 @@ class LocalEngine : public Engine {
 
   const std::unique_ptr<Pipeline> pipeline_;
   const std::string device_kind_;
+  const std::optional<Nccl> nccl_;
   std::unique_ptr<GroupStore> store_;
   int64_t store_epoch_ = -1;
   // Lets Abort, from another thread, find what follows; only the device thread replaces it.
@@ -101,10 +133,14 @@ class LocalEngine : public Engine {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& options) {
+absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& options,
+                                                   Collectives collectives) {
   KeepFreedMemory();
+  TESSERA_ASSIGN_OR_RETURN(std::optional<Nccl> nccl, OpenNcclFor(collectives, options.device));
   TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, Pipeline::Load(options));
-  return std::make_unique<LocalEngine>(std::move(pipeline), DeviceKind(options.device));
+  const char* const beside = nccl.has_value() ? " with NCCL" : "";
+  return std::make_unique<LocalEngine>(
+      std::move(pipeline), absl::StrCat(DeviceKind(options.device), beside), std::move(nccl));
 }
 
 }  // namespace tessera

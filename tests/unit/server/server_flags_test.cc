@@ -63,6 +63,7 @@ TEST(ServerFlagsTest, RefusesFlagsThatDoNotGoTogether) {
       {{"--group-size", "2", "--token", "a", "--tls-cert", "b"}, "--tls-cert and --tls-key"},
       {{"--group-size", "2", "--token", "a", "--tls-client-ca", "b"}, "needs --tls-cert"},
       {{"--model", "m", "--spawn-workers", "1", "--group-size", "2"}, "needs --worker-listen"},
+      {{"--model", "m", "--spawn-workers", "2", "--collectives", "nccl"}, "needs --device cuda"},
   };
   for (const Refused& expected : refused) {
     const auto flags = Parse(expected.arguments);
@@ -128,6 +129,13 @@ TEST(ServerFlagsTest, ChildrenDialTheChosenPort) {
   EXPECT_EQ(MakeChildOptions(flags, "t", 4242).server, "127.0.0.1:4242");
   flags.worker_listen = "[::1]:0";
   EXPECT_EQ(MakeChildOptions(flags, "t", 4242).server, "[::1]:4242");
+}
+
+TEST(ServerFlagsTest, ChildrenExchangeByWhatWasChosen) {
+  const auto flags =
+      Parse({"--model", "m", "--spawn-workers", "2", "--device", "cuda", "--collectives", "nccl"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).collectives, "nccl");
 }
 
 }  // namespace

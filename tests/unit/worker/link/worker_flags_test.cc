@@ -64,7 +64,7 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
           {"--devices",      "0-1",      "--dtype",         "bfloat16", "--threads",      "2",
            "--text-encoder", "rank0",    "--job-memory-mb", "512",      "--weight-cache", "/cache",
            "--advertise",    "10.0.0.9", "--name",          "node",     "--log-level",    "debug",
-           "--token",        "secret"})
+           "--token",        "secret",   "--collectives",   "nccl"})
           .value();
   EXPECT_THAT(parent.devices, ElementsAre("cuda:0", "cuda:1"));
   const std::vector<std::string> arguments = ChildArguments(parent, 1);
@@ -78,6 +78,7 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
   EXPECT_EQ(child.threads, 2);
   EXPECT_EQ(child.text_encoder, "rank0");
   EXPECT_EQ(child.job_memory_mb, 512);
+  EXPECT_EQ(child.collectives, "nccl");
   EXPECT_EQ(child.weight_cache, "/cache");
   EXPECT_EQ(child.advertise, "10.0.0.9");
   EXPECT_EQ(child.name, "node/1");
