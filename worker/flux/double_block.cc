@@ -14,18 +14,22 @@ struct StreamNames {
   std::string modulation, q, k, v, out, norm_q, norm_k, mlp;
 };
 
-DoubleStream LoadStream(WeightReader& reader, const FluxConfig& config, const StreamNames& names) {
+DoubleStream LoadStream(WeightReader& reader, const FluxConfig& config, const StreamNames& names,
+                        const LayerSet& fp8) {
   const int64_t inner = config.inner_dim();
+  const auto load = [&](const std::string& name, int64_t in, int64_t out, LayerClass layer) {
+    return Linear::Load(reader, name, in, out, layer, fp8);
+  };
   DoubleStream stream;
   stream.modulation = Linear::Load(reader, names.modulation + ".linear", inner, 6 * inner);
-  stream.to_q = Linear::Load(reader, names.q, inner, inner);
-  stream.to_k = Linear::Load(reader, names.k, inner, inner);
-  stream.to_v = Linear::Load(reader, names.v, inner, inner);
-  stream.to_out = Linear::Load(reader, names.out, inner, inner);
+  stream.to_q = load(names.q, inner, inner, LayerClass::kDoubleQkv);
+  stream.to_k = load(names.k, inner, inner, LayerClass::kDoubleQkv);
+  stream.to_v = load(names.v, inner, inner, LayerClass::kDoubleQkv);
+  stream.to_out = load(names.out, inner, inner, LayerClass::kDoubleOut);
   stream.norm_q = reader.Take(names.norm_q + ".weight", {config.attention_head_dim});
   stream.norm_k = reader.Take(names.norm_k + ".weight", {config.attention_head_dim});
-  stream.mlp_in = Linear::Load(reader, names.mlp + ".net.0.proj", inner, 4 * inner);
-  stream.mlp_out = Linear::Load(reader, names.mlp + ".net.2", 4 * inner, inner);
+  stream.mlp_in = load(names.mlp + ".net.0.proj", inner, 4 * inner, LayerClass::kDoubleMlpIn);
+  stream.mlp_out = load(names.mlp + ".net.2", 4 * inner, inner, LayerClass::kDoubleMlpOut);
   return stream;
 }
 
@@ -43,7 +47,7 @@ void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, co
                               const JointAttention::KeyValue& key_value) const {
   if (x.size(1) == 0) return;
   const Modulation m = ModulationOf(vectors, 0, x.size(2));
-  const at::Tensor y = LayerNormModulate(x, m.shift, m.scale, kEps);  // [B, rows, inner]
+  const LinearInput y(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, inner]
   const auto heads = [&](const Linear& linear) {
     return linear(y).unflatten(-1, {q.size(2), q.size(3)});
   };
@@ -62,15 +66,18 @@ void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
   GatedAdd(x, m.gate, mlp_out(hidden));
 }
 
-DoubleBlock DoubleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index) {
+DoubleBlock DoubleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index,
+                              const LayerSet& fp8) {
   const std::string p = absl::StrCat("transformer_blocks.", index, ".");
   return {LoadStream(reader, config,
                      {p + "norm1", p + "attn.to_q", p + "attn.to_k", p + "attn.to_v",
-                      p + "attn.to_out.0", p + "attn.norm_q", p + "attn.norm_k", p + "ff"}),
+                      p + "attn.to_out.0", p + "attn.norm_q", p + "attn.norm_k", p + "ff"},
+                     fp8),
           LoadStream(reader, config,
                      {p + "norm1_context", p + "attn.add_q_proj", p + "attn.add_k_proj",
                       p + "attn.add_v_proj", p + "attn.to_add_out", p + "attn.norm_added_q",
-                      p + "attn.norm_added_k", p + "ff_context"})};
+                      p + "attn.norm_added_k", p + "ff_context"},
+                     fp8)};
 }
 
 void DoubleBlock::Forward(at::Tensor& text_rows, at::Tensor& image_rows,

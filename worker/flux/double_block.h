@@ -36,7 +36,8 @@ struct DoubleStream {
 struct DoubleBlock {
   DoubleStream image, text;
 
-  static DoubleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index);
+  static DoubleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index,
+                          const LayerSet& fp8);
 
   // text, image [B, rows, inner] are updated in place; the vectors are this step's [B or 1, 1, 6 *
   // inner]; the tables hold the rows' own positions.

@@ -24,27 +24,31 @@ void ClampHalf(at::Tensor& x) {
 }  // namespace
 
 absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_dir,
-                                                      const WeightOptions& options) {
+                                                      const WeightOptions& options,
+                                                      const LayerSet& fp8) {
   TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(model_dir));
   TESSERA_ASSIGN_OR_RETURN(WeightReader reader,
                            WeightReader::Open(absl::StrCat(model_dir, "/transformer"),
                                               "diffusion_pytorch_model", options));
-  return Load(config, std::move(reader));
+  return Load(config, std::move(reader), fp8);
 }
 
-absl::StatusOr<FluxTransformer> FluxTransformer::Load(const FluxConfig& c, WeightReader reader) {
+absl::StatusOr<FluxTransformer> FluxTransformer::Load(const FluxConfig& c, WeightReader reader,
+                                                      const LayerSet& fp8) {
   FluxTransformer model;
   model.config_ = c;
-  model.x_embedder_ = Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim());
+  model.x_embedder_ =
+      Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim(), LayerClass::kImageIn, fp8);
   model.context_embedder_ =
       Linear::Load(reader, "context_embedder", c.joint_attention_dim, c.inner_dim());
   model.time_text_ = TimeTextEmbedding::Load(reader, c);
   for (int64_t i = 0; i < c.num_layers; ++i)
-    model.double_blocks_.push_back(DoubleBlock::Load(reader, c, i));
+    model.double_blocks_.push_back(DoubleBlock::Load(reader, c, i, fp8));
   for (int64_t i = 0; i < c.num_single_layers; ++i)
-    model.single_blocks_.push_back(SingleBlock::Load(reader, c, i));
+    model.single_blocks_.push_back(SingleBlock::Load(reader, c, i, fp8));
   model.norm_out_ = Linear::Load(reader, "norm_out.linear", c.inner_dim(), 2 * c.inner_dim());
-  model.proj_out_ = Linear::Load(reader, "proj_out", c.inner_dim(), c.out_channels);
+  model.proj_out_ =
+      Linear::Load(reader, "proj_out", c.inner_dim(), c.out_channels, LayerClass::kFinal, fp8);
   TESSERA_RETURN_IF_ERROR(reader.Finish());
   return model;
 }

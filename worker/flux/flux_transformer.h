@@ -37,11 +37,14 @@ using BlockObserver =
 // come from, is the JointAttention's business. Weights are immutable after Load: thread-safe.
 class FluxTransformer {
  public:
+  // The layers of `fp8` are quantised as they are read.
   static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
-                                              const WeightOptions& options);
+                                              const WeightOptions& options,
+                                              const LayerSet& fp8 = {});
 
   // The same from an opened reader, whose every tensor must belong to the model.
-  static absl::StatusOr<FluxTransformer> Load(const FluxConfig& config, WeightReader reader);
+  static absl::StatusOr<FluxTransformer> Load(const FluxConfig& config, WeightReader reader,
+                                              const LayerSet& fp8 = {});
 
   const FluxConfig& config() const { return config_; }
 

@@ -1,19 +1,62 @@
 #include "worker/flux/linear.h"
 
+#include <ATen/ATen.h>
+
+#include "worker/kernels/fused_ops.h"
 #include "worker/kernels/linear_ops.h"
 
 namespace tessera {
+namespace {
 
-Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out) {
-  return {reader.Take(name + ".weight", {out, in}), reader.Take(name + ".bias", {out})};
+// x W^T + b by the FP8 weight, [..., out].
+at::Tensor Fp8Product(const Linear& linear, const LinearInput& x) {
+  std::vector<int64_t> sizes = x.tensor().sizes().vec();
+  sizes.back() = linear.bias.size(0);
+  return Fp8Linear(x.fp8(), *linear.fp8_weight, linear.bias).view(sizes);
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return LinearOp(x, weight, bias); }
+}  // namespace
 
-at::Tensor Linear::Gelu(const at::Tensor& x) const { return LinearGelu(x, weight, bias); }
+LayerSet DefaultFp8Layers() {
+  return {LayerClass::kDoubleQkv,    LayerClass::kDoubleOut, LayerClass::kDoubleMlpIn,
+          LayerClass::kDoubleMlpOut, LayerClass::kSingleIn,  LayerClass::kSingleOut};
+}
 
-void Linear::GeluInto(const at::Tensor& x, at::Tensor& out) const {
-  LinearGeluInto(x, weight, bias, out);
+const Fp8Rows& LinearInput::fp8() const {
+  if (!fp8_) fp8_ = QuantizeRows(x_);
+  return *fp8_;
+}
+
+Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out) {
+  return {.weight = reader.Take(name + ".weight", {out, in}),
+          .bias = reader.Take(name + ".bias", {out}),
+          .fp8_weight = std::nullopt};
+}
+
+Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
+                    LayerClass layer, const LayerSet& fp8) {
+  Linear linear = Load(reader, name, in, out);
+  // A missing weight has been noted by the reader.
+  if (!fp8.contains(layer) || !linear.weight.defined()) return linear;
+  linear.fp8_weight = QuantizeRows(linear.weight);
+  linear.weight.reset();
+  return linear;
+}
+
+at::Tensor Linear::operator()(const LinearInput& x) const {
+  return fp8_weight ? Fp8Product(*this, x) : LinearOp(x.tensor(), weight, bias);
+}
+
+at::Tensor Linear::Gelu(const LinearInput& x) const {
+  if (!fp8_weight) return LinearGelu(x.tensor(), weight, bias);
+  at::Tensor y = Fp8Product(*this, x);
+  GeluTanh(y, y);
+  return y;
+}
+
+void Linear::GeluInto(const LinearInput& x, at::Tensor& out) const {
+  if (!fp8_weight) return LinearGeluInto(x.tensor().flatten(0, -2), weight, bias, out);
+  GeluTanh(Fp8Product(*this, x).flatten(0, -2), out);
 }
 
 }  // namespace tessera

@@ -2,24 +2,61 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
+#include "worker/kernels/fp8_ops.h"
 #include "worker/tensor_io/weight_reader.h"
 
 namespace tessera {
 
-// y = x W^T + b.
+// The linear layers of the denoising steps, as far as they can be FP8.
+enum class LayerClass {
+  kImageIn,    // x_embedder
+  kDoubleQkv,  // to_q, to_k, to_v and their added ones
+  kDoubleOut,  // to_out, to_add_out
+  kDoubleMlpIn,
+  kDoubleMlpOut,
+  kSingleIn,  // to_q, to_k, to_v, proj_mlp
+  kSingleOut,
+  kFinal,  // proj_out
+};
+using LayerSet = std::set<LayerClass>;
+
+// What is FP8 where FP8 is asked for, by measured error: docs/performance.md. What runs once before
+// the loop stays as it is.
+LayerSet DefaultFp8Layers();
+
+// What linear layers read. Layers that are FP8 share its quantised rows. Used by one thread.
+class LinearInput {
+ public:
+  LinearInput(at::Tensor x) : x_(std::move(x)) {}  // NOLINT: any tensor is an input
+  const at::Tensor& tensor() const { return x_; }  // [..., in]
+  const Fp8Rows& fp8() const;
+
+ private:
+  const at::Tensor x_;
+  mutable std::optional<Fp8Rows> fp8_;  // made when first asked for
+};
+
+// y = x W^T + b, by a weight in the working type or in FP8.
 struct Linear {
-  at::Tensor weight;  // [out, in]
+  at::Tensor weight;  // [out, in]; undefined once quantised
   at::Tensor bias;    // [out]
+  std::optional<Fp8Rows> fp8_weight;
 
   static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out);
+  // With an FP8 weight if `fp8` contains `layer`.
+  static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
+                     LayerClass layer, const LayerSet& fp8);
 
-  at::Tensor operator()(const at::Tensor& x) const;  // [..., in] -> [..., out]
+  at::Tensor operator()(const LinearInput& x) const;  // [..., in] -> [..., out]
   // gelu_tanh of that.
-  at::Tensor Gelu(const at::Tensor& x) const;
-  // The same into `out` [rows, out], whose rows may be apart. x [rows, in].
-  void GeluInto(const at::Tensor& x, at::Tensor& out) const;
+  at::Tensor Gelu(const LinearInput& x) const;
+  // The same, rows in order, into `out` [rows, out], whose rows may be apart.
+  void GeluInto(const LinearInput& x, at::Tensor& out) const;
 };
 
 }  // namespace tessera

@@ -11,18 +11,22 @@ namespace {
 constexpr double kEps = 1e-6;
 }  // namespace
 
-SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index) {
+SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index,
+                              const LayerSet& fp8) {
   const std::string p = absl::StrCat("single_transformer_blocks.", index, ".");
   const int64_t inner = config.inner_dim();
+  const auto load = [&](const std::string& name, int64_t in, int64_t out, LayerClass layer) {
+    return Linear::Load(reader, p + name, in, out, layer, fp8);
+  };
   SingleBlock block;
   block.modulation = Linear::Load(reader, p + "norm.linear", inner, 3 * inner);
-  block.to_q = Linear::Load(reader, p + "attn.to_q", inner, inner);
-  block.to_k = Linear::Load(reader, p + "attn.to_k", inner, inner);
-  block.to_v = Linear::Load(reader, p + "attn.to_v", inner, inner);
+  block.to_q = load("attn.to_q", inner, inner, LayerClass::kSingleIn);
+  block.to_k = load("attn.to_k", inner, inner, LayerClass::kSingleIn);
+  block.to_v = load("attn.to_v", inner, inner, LayerClass::kSingleIn);
   block.norm_q = reader.Take(p + "attn.norm_q.weight", {config.attention_head_dim});
   block.norm_k = reader.Take(p + "attn.norm_k.weight", {config.attention_head_dim});
-  block.mlp = Linear::Load(reader, p + "proj_mlp", inner, 4 * inner);
-  block.out = Linear::Load(reader, p + "proj_out", 5 * inner, inner);
+  block.mlp = load("proj_mlp", inner, 4 * inner, LayerClass::kSingleIn);
+  block.out = load("proj_out", 5 * inner, inner, LayerClass::kSingleOut);
   return block;
 }
 
@@ -31,7 +35,7 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
                           JointAttention& attention) const {
   const int64_t batch = rows.size(0), count = rows.size(1), inner = rows.size(2);
   const Modulation m = ModulationOf(vectors, 0, inner);
-  const at::Tensor y = LayerNormModulate(rows, m.shift, m.scale, kEps);  // [B, rows, inner]
+  const LinearInput y(LayerNormModulate(rows, m.shift, m.scale, kEps));  // [B, rows, inner]
 
   const JointAttention::KeyValue text = attention.TextRows(layer),
                                  image = attention.ImageRows(layer);
@@ -52,7 +56,7 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
   // Attention output and MLP side by side, as the projection reads them.
   const at::Tensor both = at::empty({batch * count, 5 * inner}, rows.options());
   at::Tensor hidden = both.narrow(1, inner, 4 * inner);
-  mlp.GeluInto(y.flatten(0, 1), hidden);
+  mlp.GeluInto(y, hidden);
   both.narrow(1, 0, inner).copy_(attention.Attend(layer, q).flatten(0, 1));
   GatedAdd(rows, m.gate, out(both).view({batch, count, inner}));
 }

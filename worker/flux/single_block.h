@@ -18,7 +18,8 @@ struct SingleBlock {
   Linear mlp;                 // [4 * inner, inner]
   Linear out;                 // [inner, inner + 4 * inner]
 
-  static SingleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index);
+  static SingleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index,
+                          const LayerSet& fp8);
 
   // rows [B, text_count + image rows, inner] is updated in place; vectors [B or 1, 1, 3 * inner].
   void Forward(at::Tensor& rows, int64_t text_count, const at::Tensor& vectors,

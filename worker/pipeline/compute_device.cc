@@ -15,6 +15,7 @@
 namespace tessera {
 namespace {
 
+constexpr char kFp8Suffix[] = "+fp8";
 constexpr int kMaxDeviceIndex = std::numeric_limits<at::DeviceIndex>::max();
 
 int CoresOfThisProcess() {
@@ -55,11 +56,13 @@ absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
   const std::map<std::string, at::ScalarType> types = {
       {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
   result.dtype_name = !dtype.empty() ? dtype : result.device.is_cpu() ? "float32" : "bfloat16";
-  const auto type = types.find(result.dtype_name);
+  const auto type = types.find(std::string(absl::StripSuffix(result.dtype_name, kFp8Suffix)));
   if (type == types.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("dtype: expected float32, bfloat16 or float16, found \"", dtype, "\""));
+        absl::StrCat("dtype: expected float32, bfloat16 or float16, or one of them with ",
+                     kFp8Suffix, ", found \"", dtype, "\""));
   }
+  if (type->first != result.dtype_name) result.fp8 = DefaultFp8Layers();
   result.dtype = type->second;
 
   if (threads < 0)

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "worker/flux/linear.h"
 
 namespace tessera {
 
@@ -14,11 +15,13 @@ struct ComputeDevice {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
   std::string dtype_name = "float32";
+  LayerSet fp8;     // the transformer's layers that are FP8
   int threads = 1;  // of the CPU
 };
 
 // Resolves the strings of PipelineOptions. device: "cpu", "cuda", "cuda:K"; dtype: "float32",
-// "bfloat16", "float16", or empty for float32 on the CPU and bfloat16 on CUDA; threads 0 means all
+// "bfloat16", "float16", or empty for float32 on the CPU and bfloat16 on CUDA; one of the three
+// with "+fp8" behind it has the transformer's large linear layers in FP8; threads 0 means all
 // cores this process may use. INVALID_ARGUMENT naming the option; FAILED_PRECONDITION when the
 // device is not there.
 absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,

@@ -88,7 +88,7 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                            PromptEncoder::Load(options.model_dir, weights, options.text_encoder));
   TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(options.model_dir, weights));
   TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
-                           FluxTransformer::Load(options.model_dir, weights));
+                           FluxTransformer::Load(options.model_dir, weights, compute.fp8));
 
   const FluxConfig& config = transformer.config();
   const TextEncoders& encoders = text.encoders();

@@ -1,0 +1,121 @@
+#include "tests/golden/pipeline/pipeline_run.h"
+#include "worker/parallel/single_communicator.h"
+
+namespace tessera {
+namespace {
+
+using testing::Denoise;
+using testing::DevRequest;
+using testing::InProcessGroup;
+using testing::LoadPipeline;
+using testing::Prepare;
+using testing::RotatingRequest;
+using testing::RunTrail;
+
+struct Checkpoint {
+  std::string name, dir;
+  ImageRequest request;
+};
+
+std::vector<Checkpoint> Checkpoints() {
+  return {{"tiny", testing::TinyFluxDir(), DevRequest()},
+          {"shapes",
+           TESSERA_SHAPES_DIR,
+           {.prompt = "a red circle on a blue background",
+            .width = 128,
+            .height = 128,
+            .num_inference_steps = 16,
+            .guidance_scale = 0,
+            .max_sequence_length = 24,
+            .seed = 42}}};
+}
+
+struct Layers {
+  std::string name;
+  LayerSet fp8;
+  double least_db;  // over both checkpoints
+};
+
+std::vector<Layers> LayerChoices() {
+  return {{"image in", {LayerClass::kImageIn}, 45},
+          {"double qkv", {LayerClass::kDoubleQkv}, 45},
+          {"double out", {LayerClass::kDoubleOut}, 45},
+          {"double MLP in", {LayerClass::kDoubleMlpIn}, 45},
+          {"double MLP out", {LayerClass::kDoubleMlpOut}, 45},
+          {"single in", {LayerClass::kSingleIn}, 45},
+          {"single out", {LayerClass::kSingleOut}, 45},
+          {"final", {LayerClass::kFinal}, 45},
+          {"default", DefaultFp8Layers(), 45}};
+}
+
+class Fp8Test : public ::testing::TestWithParam<Checkpoint> {};
+
+// The final latents with one class of layers in FP8 at a time, against none. Prints a table.
+TEST_P(Fp8Test, EachClassOfLayersStaysNear) {
+  const c10::InferenceMode inference;
+  const auto pipeline = LoadPipeline(GetParam().dir);
+  SingleCommunicator communicator;
+  const DenoiseJob job = Prepare(*pipeline, GetParam().request);
+  const auto denoise = [&](const LayerSet& fp8) {
+    const absl::StatusOr<FluxTransformer> transformer =
+        FluxTransformer::Load(GetParam().dir, {}, fp8);
+    DenoiseJob mine = job;
+    mine.latents = job.latents.clone();
+    int step = 0;
+    std::vector<double> step_ms;
+    Denoiser(*transformer).Run(mine, communicator, {}, step, step_ms);
+    return mine.latents;
+  };
+  const at::Tensor expected = denoise({});
+  for (const Layers& layers : LayerChoices()) {
+    const at::Tensor actual = denoise(layers.fp8);
+    EXPECT_FALSE(at::equal(expected, actual)) << layers.name;
+    const double psnr = testing::Psnr(expected, actual);
+    std::printf("| %s | %s | %.1f dB |\n", GetParam().name.c_str(), layers.name.c_str(), psnr);
+    EXPECT_GE(psnr, layers.least_db) << layers.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Fp8Test, ::testing::ValuesIn(Checkpoints()),
+                         [](const auto& test) { return test.param.name; });
+
+at::Tensor Latents(int ranks, const ImageRequest& request, const std::string& dtype) {
+  std::vector<std::unique_ptr<FluxPipeline>> pipelines;
+  for (int rank = 0; rank < ranks; ++rank) {
+    pipelines.push_back(LoadPipeline(testing::TinyFluxDir(), dtype));
+  }
+  const auto group = InProcessGroup(ranks);
+  return RunRanks(group, [&](Communicator& communicator) {
+    FluxPipeline& pipeline = *pipelines[communicator.rank()];
+    return Denoise(pipeline, Prepare(pipeline, request), communicator).latents[-1];
+  })[0];
+}
+
+// Rows have scales of their own, so that cutting them into chunks changes no quantised value.
+TEST(Fp8RanksTest, SynchronisedRanksAreNearOneRank) {
+  ImageRequest request = RotatingRequest();
+  request.refresh_every = 1;
+  const at::Tensor one = Latents(1, request, "float32+fp8");
+  for (int ranks = 2; ranks <= 3; ++ranks) {
+    EXPECT_GE(testing::Psnr(one, Latents(ranks, request, "float32+fp8")), 40) << ranks << " ranks";
+  }
+}
+
+TEST(Fp8RanksTest, SameBytesTwice) {
+  for (const char* dtype : {"float32+fp8", "bfloat16+fp8"}) {
+    const at::Tensor first = Latents(3, RotatingRequest(), dtype);
+    EXPECT_TRUE(at::equal(first, Latents(3, RotatingRequest(), dtype))) << dtype;
+  }
+}
+
+TEST(Fp8PngTest, NamesTheType) {
+  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "bfloat16+fp8");
+  EXPECT_EQ(pipeline->dtype(), "bfloat16+fp8");
+  SingleCommunicator communicator;
+  const absl::StatusOr<ImageResult> result = pipeline->Generate(DevRequest(), communicator, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_NE(result->pngs[0].find("bfloat16+fp8"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tessera
