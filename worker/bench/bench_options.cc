@@ -5,34 +5,31 @@
 #include <map>
 
 namespace tessera {
+namespace {
 
-BenchOptions ParseBenchOptions(int argc, char** argv) {
-  BenchOptions options;
-  ImageRequest& request = options.request;
-  request.prompt = "a lighthouse on a cliff at dawn";
-  request.width = request.height = 512;
-  request.num_inference_steps = 8;
-  request.max_sequence_length = 128;
+// Small enough for a CPU, large enough for its GEMMs to weigh.
+FluxConfig DefaultSizes() {
+  return {.num_layers = 4,
+          .num_single_layers = 8,
+          .num_attention_heads = 8,
+          .attention_head_dim = 64,
+          .in_channels = 64,
+          .out_channels = 64,
+          .joint_attention_dim = 512,
+          .pooled_projection_dim = 256,
+          .guidance_embeds = true,
+          .axes_dims_rope = {8, 28, 28}};
+}
+
+void AddModelOptions(CLI::App& app, BenchOptions& options, bool& random_weights) {
+  app.add_option("--model", options.model,
+                 "Checkpoint folder; without it random weights in the sizes that follow, and the "
+                 "denoising loop alone");
+  app.add_flag("--random-weights", random_weights,
+               "Random weights in the sizes of --model: a checkpoint folder, or flux-dev for those "
+               "of FLUX.1-dev (24 GB in bfloat16)");
+  app.add_flag("--vae", options.vae, "Random weights: also decodes, by a VAE of FLUX's sizes");
   FluxConfig& config = options.config;
-  config = {.num_layers = 4,
-            .num_single_layers = 8,
-            .num_attention_heads = 8,
-            .attention_head_dim = 64,
-            .in_channels = 64,
-            .out_channels = 64,
-            .joint_attention_dim = 512,
-            .pooled_projection_dim = 256,
-            .guidance_embeds = true,
-            .axes_dims_rope = {8, 28, 28}};
-  bool flux_dev = false;
-
-  CLI::App app(
-      "Measures Tessera's engine: milliseconds per step, GFLOP/s, exchange, memory; several "
-      "numbers of ranks in turn.");
-  app.add_option("--model", options.model_dir,
-                 "Checkpoint folder; without it random weights and the denoising loop alone");
-  app.add_flag("--flux-dev", flux_dev,
-               "Random weights in the sizes of FLUX.1-dev (24 GB in bfloat16)");
   app.add_option("--layers", config.num_layers, "Double blocks of random weights")
       ->capture_default_str();
   app.add_option("--single-layers", config.num_single_layers, "Single blocks")
@@ -42,18 +39,38 @@ BenchOptions ParseBenchOptions(int argc, char** argv) {
                  "Widths of the three rotary axes; their sum is the head's width")
       ->expected(3)
       ->delimiter(',');
+}
+
+void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
   app.add_option("--device", options.device, "cpu, cuda or cuda:K")->capture_default_str();
-  app.add_option("--dtype", options.dtype, "float32, bfloat16 or float16");
+  app.add_option("--dtype", options.dtype,
+                 "float32, bfloat16 or float16; with +fp8 behind it FP8 linear layers");
   app.add_option("--kernels", options.kernels, "On CUDA: aten (default) or fused, our own")
       ->transform(CLI::CheckedTransformer(std::map<std::string, CudaKernels>{
           {"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}}));
   app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();
+}
+
+void AddMeasurementOptions(CLI::App& app, BenchOptions& options) {
   app.add_option("--ranks", options.ranks, "Numbers of in-process ranks, such as 1,2")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
+  app.add_option("--emulate-ranks", options.emulate_ranks,
+                 "Numbers of ranks, such as 2,4,8: times what each rank computes in a steady step, "
+                 "one after another, nothing exchanged")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--profile", options.profile,
+               "Also a steady step's time by class of kernel, of one rank and of emulated ones");
   app.add_option("--rounds", options.rounds, "Counted rounds")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--json", options.json_path, "Also writes the figures to this file");
+  app.add_option("--latents", options.latents_path,
+                 "Also writes the final latents of the first number of ranks, as safetensors");
+}
+
+void AddRequestOptions(CLI::App& app, ImageRequest& request) {
   app.add_option("--width", request.width, "Pixels")->capture_default_str();
   app.add_option("--height", request.height, "Pixels")->capture_default_str();
   app.add_option("--steps", request.num_inference_steps, "Denoising steps")
@@ -73,29 +90,64 @@ BenchOptions ParseBenchOptions(int argc, char** argv) {
   app.add_option("--text-mode", request.text_mode, "split or replicated")
       ->transform(CLI::CheckedTransformer(std::map<std::string, TextMode>{
           {"split", TextMode::kSplit}, {"replicated", TextMode::kReplicated}}));
-  app.add_option("--json", options.json_path, "Also writes the figures to this file");
-  app.add_option("--latents", options.latents_path,
-                 "Also writes the final latents of the first number of ranks, as safetensors");
+}
+
+// Finds out what --model means. Throws CLI::ValidationError.
+void ResolveModel(BenchOptions& options, bool random_weights) {
+  if (options.model.empty()) {
+    options.config.attention_head_dim = 0;
+    for (const int64_t axis : options.config.axes_dims_rope) {
+      options.config.attention_head_dim += axis;
+    }
+  } else if (!random_weights) {
+    options.model_dir = options.model;
+  } else if (options.model == "flux-dev") {
+    options.config = FluxDevSizes();
+  } else {
+    const absl::StatusOr<FluxConfig> config = ReadFluxConfig(options.model);
+    if (!config.ok()) throw CLI::ValidationError("--model", config.status().ToString());
+    options.config = *config;
+  }
+}
+
+}  // namespace
+
+FluxConfig FluxDevSizes() {
+  return {.num_layers = 19,
+          .num_single_layers = 38,
+          .num_attention_heads = 24,
+          .attention_head_dim = 128,
+          .in_channels = 64,
+          .out_channels = 64,
+          .joint_attention_dim = 4096,
+          .pooled_projection_dim = 768,
+          .guidance_embeds = true,
+          .axes_dims_rope = {16, 56, 56}};
+}
+
+BenchOptions ParseBenchOptions(int argc, const char* const* argv) {
+  BenchOptions options;
+  options.config = DefaultSizes();
+  ImageRequest& request = options.request;
+  request.prompt = "a lighthouse on a cliff at dawn";
+  request.width = request.height = 512;
+  request.num_inference_steps = 8;
+  request.max_sequence_length = 128;
+  bool random_weights = false;
+
+  CLI::App app(
+      "Measures Tessera's engine: milliseconds per step, TFLOP/s, exchange, memory; several "
+      "numbers of ranks in turn.");
+  AddModelOptions(app, options, random_weights);
+  AddDeviceOptions(app, options);
+  AddMeasurementOptions(app, options);
+  AddRequestOptions(app, request);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
+    ResolveModel(options, random_weights);
+  } catch (const CLI::Error& error) {
     std::exit(app.exit(error));
   }
-
-  if (flux_dev) {
-    config = {.num_layers = 19,
-              .num_single_layers = 38,
-              .num_attention_heads = 24,
-              .attention_head_dim = 128,
-              .in_channels = 64,
-              .out_channels = 64,
-              .joint_attention_dim = 4096,
-              .pooled_projection_dim = 768,
-              .guidance_embeds = true,
-              .axes_dims_rope = {16, 56, 56}};
-  }
-  config.attention_head_dim = 0;
-  for (const int64_t axis : config.axes_dims_rope) config.attention_head_dim += axis;
   return options;
 }
 

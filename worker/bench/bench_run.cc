@@ -24,6 +24,16 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+VaeConfig FluxVaeSizes() {
+  return {.block_out_channels = {128, 256, 512, 512},
+          .layers_per_block = 2,
+          .latent_channels = 16,
+          .norm_num_groups = 32,
+          .scaling_factor = 0.3611,
+          .shift_factor = 0.1159,
+          .use_post_quant_conv = false};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
@@ -31,7 +41,11 @@ absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOpti
     return absl::InvalidArgumentError("--kernels: this build has no CUDA kernels, expected aten");
   }
   SetCudaKernels(options.kernels);
+  TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
+                           ResolveComputeDevice(options.device, options.dtype, options.threads));
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
+  subject->dtype_ = compute.dtype;
+  subject->device_ = compute.device;
   if (!options.model_dir.empty()) {
     TESSERA_ASSIGN_OR_RETURN(subject->pipeline_, FluxPipeline::Load({.model_dir = options.model_dir,
                                                                      .device = options.device,
@@ -39,14 +53,17 @@ absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOpti
                                                                      .threads = options.threads}));
     return subject;
   }
-  TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
-                           ResolveComputeDevice(options.device, options.dtype, options.threads));
-  subject->dtype_ = compute.dtype;
-  subject->device_ = compute.device;
   WeightReader weights = WeightReader::Random({.dtype = compute.dtype, .device = compute.device});
   TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
-                           FluxTransformer::Load(options.config, std::move(weights)));
+                           FluxTransformer::Load(options.config, std::move(weights), compute.fp8));
   subject->random_ = std::make_unique<FluxTransformer>(std::move(transformer));
+  if (options.vae) {
+    TESSERA_ASSIGN_OR_RETURN(
+        VaeDecoder vae,
+        VaeDecoder::Load(FluxVaeSizes(),
+                         WeightReader::Random({.dtype = compute.dtype, .device = compute.device})));
+    subject->random_vae_ = std::make_unique<VaeDecoder>(std::move(vae));
+  }
   return subject;
 }
 
@@ -68,6 +85,13 @@ DenoiseJob BenchSubject::MakeJob(ImageResult& result) const {
           .sigmas = schedule.sigmas,
           .schedule = {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every},
           .text_mode = request.text_mode};
+}
+
+SteadyStep BenchSubject::MakeSteadyStep() const {
+  at::set_num_threads(options_.threads);
+  at::manual_seed(1);
+  ImageResult ignored;
+  return SteadyStep(transformer(), MakeJob(ignored));
 }
 
 Denoiser& BenchSubject::denoiser(int rank) {
@@ -129,6 +153,16 @@ void BenchSubject::RunRank(const DenoiseJob& job, Communicator& communicator, Be
     pipeline_->MakePngs(mine.latents, options_.request, communicator, stage, result);
     run.times.decode_s = result.times.decode_s;
     run.times.png_s = result.times.png_s;
+  } else if (random_vae_) {
+    const VaeConfig& vae = random_vae_->config();
+    const LatentShape shape = LatentShapeOf(options_.request.width, options_.request.height,
+                                            vae.latent_channels, vae.pixel_scale());
+    begin = std::chrono::steady_clock::now();
+    for (const at::Tensor& one : UnpackLatents(mine.latents, shape).split(1)) {
+      random_vae_->DecodeRgb8(one, communicator);
+    }
+    Synchronize(device_);
+    run.times.decode_s = SecondsSince(begin);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/bench/bench_options.h"
+#include "worker/bench/steady_step.h"
 #include "worker/pipeline/flux_pipeline.h"
 
 namespace tessera {
@@ -24,7 +25,10 @@ class BenchSubject {
   static absl::StatusOr<std::unique_ptr<BenchSubject>> Load(const BenchOptions& options);
 
   const FluxConfig& config() const { return transformer().config(); }
+  at::Device device() const { return device_; }
   absl::StatusOr<BenchRun> Run(int ranks);
+  // A rank's steady step alone, in the caller's thread. Throws what tensor code throws.
+  SteadyStep MakeSteadyStep() const;
 
  private:
   explicit BenchSubject(const BenchOptions& options) : options_(options) {}
@@ -39,6 +43,7 @@ class BenchSubject {
   const BenchOptions options_;
   std::unique_ptr<FluxPipeline> pipeline_;   // with a checkpoint
   std::unique_ptr<FluxTransformer> random_;  // without one
+  std::unique_ptr<VaeDecoder> random_vae_;   // with --vae
   std::vector<std::unique_ptr<Denoiser>> denoisers_;
   at::ScalarType dtype_ = at::kFloat;
   at::Device device_ = at::kCPU;

@@ -8,9 +8,12 @@
 
 namespace tessera {
 
-// Milliseconds that the GEMMs of a forward pass take by themselves, on warm random tensors of their
-// shapes: the library's own limit for the linear layers, measured in the same process. The calling
-// thread's thread count applies.
+// Milliseconds that the GEMMs of a forward pass take by themselves, by the functions that the model
+// calls, on warm random tensors of their shapes. The calling thread's thread count applies.
 double MeasureGemmsMs(std::span<const GemmShape> gemms, const at::TensorOptions& options);
+
+// TFLOP/s of one large square GEMM, of side 8192 (2048 on the CPU): the device's practical rate for
+// the tensors' type.
+double MeasureGemmTflops(const at::TensorOptions& options);
 
 }  // namespace tessera

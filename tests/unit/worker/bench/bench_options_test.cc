@@ -1,0 +1,45 @@
+#include "worker/bench/bench_options.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/golden.h"
+
+namespace tessera {
+namespace {
+
+BenchOptions Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "tessera-bench");
+  return ParseBenchOptions(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(BenchOptionsTest, ModelAloneIsACheckpoint) {
+  const BenchOptions options = Parse({"--model", "some/folder"});
+  EXPECT_EQ(options.model_dir, "some/folder");
+}
+
+TEST(BenchOptionsTest, FluxDevWithRandomWeightsNeedsNoFiles) {
+  const BenchOptions options = Parse({"--model", "flux-dev", "--random-weights"});
+  EXPECT_EQ(options.model_dir, "");
+  EXPECT_EQ(options.config.inner_dim(), 3072);
+  EXPECT_EQ(options.config.attention_layers(), 57);
+}
+
+TEST(BenchOptionsTest, RandomWeightsTakeTheSizesOfACheckpoint) {
+  const std::string dir = testing::TinyFluxDir();
+  const BenchOptions options = Parse({"--model", dir.c_str(), "--random-weights"});
+  EXPECT_EQ(options.model_dir, "");
+  EXPECT_EQ(options.config.inner_dim(), ReadFluxConfig(dir)->inner_dim());
+}
+
+TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {
+  EXPECT_EQ(Parse({"--axes", "4,6,8"}).config.attention_head_dim, 18);
+}
+
+TEST(BenchOptionsDeathTest, RandomWeightsOfAMissingFolderAreRefused) {
+  EXPECT_EXIT(
+      Parse({"--model", "no/such/folder", "--random-weights"}),
+      [](int status) { return status != 0; }, "no/such/folder");
+}
+
+}  // namespace
+}  // namespace tessera
