@@ -32,8 +32,10 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "model", flags.model, "Folder of the FLUX checkpoint (diffusers' layout)")->required();
   Add(app, "device", flags.device, "cpu, cuda or cuda:K");
   Add(app, "devices", devices, "Several, as 0-7 or 0,2 or cpu,cpu: a child process for each");
-  Add(app, "dtype", flags.dtype, "Empty: float32 on cpu, bfloat16 on cuda")
-      ->check(CLI::IsMember({"", "float32", "bfloat16", "float16"}));
+  Add(app, "dtype", flags.dtype,
+      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large linear layers in FP8")
+      ->check(CLI::IsMember(
+          {"", "float32", "bfloat16", "float16", "float32+fp8", "bfloat16+fp8", "float16+fp8"}));
   Add(app, "threads", flags.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024));
   Add(app, "text-encoder", flags.text_encoder,
       "Who encodes prompts: every-rank, rank0 for all, or cpu: rank 0 on its host's processor")

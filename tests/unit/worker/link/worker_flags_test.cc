@@ -59,13 +59,13 @@ TEST(WorkerFlagsTest, TheEnvironmentYieldsToTheCommandLine) {
 }
 
 TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
-  WorkerFlags parent =
-      Parse(
-          {"--devices",      "0-1",      "--dtype",         "bfloat16", "--threads",      "2",
-           "--text-encoder", "rank0",    "--job-memory-mb", "512",      "--weight-cache", "/cache",
-           "--advertise",    "10.0.0.9", "--name",          "node",     "--log-level",    "debug",
-           "--token",        "secret",   "--collectives",   "nccl"})
-          .value();
+  WorkerFlags parent = Parse({"--devices",       "0-1",      "--dtype",        "bfloat16+fp8",
+                              "--threads",       "2",        "--text-encoder", "rank0",
+                              "--job-memory-mb", "512",      "--weight-cache", "/cache",
+                              "--advertise",     "10.0.0.9", "--name",         "node",
+                              "--log-level",     "debug",    "--token",        "secret",
+                              "--collectives",   "nccl"})
+                           .value();
   EXPECT_THAT(parent.devices, ElementsAre("cuda:0", "cuda:1"));
   const std::vector<std::string> arguments = ChildArguments(parent, 1);
   EXPECT_THAT(arguments, testing::Not(testing::Contains("secret")));
@@ -74,7 +74,7 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
   EXPECT_EQ(arguments[3], parent.model);
   EXPECT_EQ(child.device, "cuda:1");
   EXPECT_TRUE(child.devices.empty());
-  EXPECT_EQ(child.dtype, "bfloat16");
+  EXPECT_EQ(child.dtype, "bfloat16+fp8");
   EXPECT_EQ(child.threads, 2);
   EXPECT_EQ(child.text_encoder, "rank0");
   EXPECT_EQ(child.job_memory_mb, 512);
