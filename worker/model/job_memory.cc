@@ -19,7 +19,7 @@ double ToDouble(int64_t value) { return static_cast<double>(value); }
 
 // Of the rank with the longest chunks.
 double LongestChunk(int64_t tokens, int64_t ranks) {
-  return ToDouble((tokens + ranks - 1) / ranks);
+  return ToDouble(tokens / ranks + (tokens % ranks == 0 ? 0 : 1));
 }
 
 double DecodeBytes(const JobSize& size, const MemoryCosts& costs) {
