@@ -15,8 +15,8 @@ SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, in
                               const LayerSet& fp8) {
   const std::string p = absl::StrCat("single_transformer_blocks.", index, ".");
   const int64_t inner = config.inner_dim();
-  const auto load = [&](const std::string& name, int64_t in, int64_t out, LayerClass layer) {
-    return Linear::Load(reader, p + name, in, out, layer, fp8);
+  const auto load = [&](const std::string& name, int64_t from, int64_t to, LayerClass layer) {
+    return Linear::Load(reader, p + name, from, to, layer, fp8);
   };
   SingleBlock block;
   block.modulation = Linear::Load(reader, p + "norm.linear", inner, 3 * inner);
