@@ -13,7 +13,7 @@ namespace tessera {
 namespace {
 
 struct Identity {
-  std::string certificate;  // PEM, self-signed, for localhost
+  std::string certificate;  // PEM, self-signed, for 127.0.0.1
   std::string key;          // PEM
 };
 
@@ -36,9 +36,9 @@ Identity MakeIdentity() {
   X509_set_pubkey(x509, key.get());
   X509_NAME* name = X509_get_subject_name(x509);
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+                             reinterpret_cast<const unsigned char*>("127.0.0.1"), -1, -1, 0);
   X509_set_issuer_name(x509, name);
-  for (const auto& [nid, value] : {std::pair(NID_subject_alt_name, "DNS:localhost"),
+  for (const auto& [nid, value] : {std::pair(NID_subject_alt_name, "IP:127.0.0.1"),
                                    std::pair(NID_basic_constraints, "critical,CA:TRUE")}) {
     X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
     X509_add_ext(x509, extension, -1);
@@ -57,7 +57,7 @@ class TlsTest : public ::testing::Test {
  protected:
   testing::ServerHarness Serve(const std::string& client_ca) {
     TesseraServerOptions options;
-    options.listen = "localhost:0";
+    options.listen = "127.0.0.1:0";
     options.tls = TlsOptions{.certificate_chain = server_.certificate,
                              .private_key = server_.key,
                              .client_ca = client_ca};
@@ -66,8 +66,8 @@ class TlsTest : public ::testing::Test {
 
   grpc::Status Call(const testing::ServerHarness& harness,
                     const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
-    const auto stub = v1::ImageService::NewStub(
-        grpc::CreateChannel(absl::StrCat("localhost:", harness.server->port()), credentials));
+    const auto stub =
+        v1::ImageService::NewStub(grpc::CreateChannel(harness.Address(), credentials));
     grpc::ClientContext context;
     v1::GetServerInfoResponse info;
     return stub->GetServerInfo(&context, {}, &info);
