@@ -19,15 +19,28 @@ int ThreadsOfEach(const ChildWorkerOptions& options) {
 ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& binary, int index) {
   ChildCommand command = {
       .binary = binary,
-      .args = {"--server", options.server, "--model", options.model_dir, "--device",
+      .args = {"--server",
+               options.server,
+               "--model",
+               options.model_dir,
+               "--device",
                options.device == "cuda" ? absl::StrCat("cuda:", index) : options.device,
-               "--threads", absl::StrCat(ThreadsOfEach(options)), "--supervised-index",
-               absl::StrCat(index), "--name", absl::StrCat("worker-", index), "--log-level",
-               options.log_level, "--text-encoder", options.text_encoder, "--job-memory-mb",
-               absl::StrCat(options.job_memory_mb)},
+               "--threads",
+               absl::StrCat(ThreadsOfEach(options)),
+               "--supervised-index",
+               absl::StrCat(index),
+               "--name",
+               absl::StrCat("worker-", index),
+               "--log-level",
+               options.log_level,
+               "--text-encoder",
+               options.text_encoder,
+               "--job-memory-mb",
+               absl::StrCat(options.job_memory_mb),
+               "--collectives",
+               options.collectives},
       // Not an argument: those are for everyone to see.
       .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
-  command.args.insert(command.args.end(), {"--collectives", options.collectives});
   if (!options.dtype.empty()) {
     command.args.insert(command.args.end(), {"--dtype", options.dtype});
   }

@@ -10,12 +10,12 @@
 #include "worker/base/file.h"
 #include "worker/base/random_hex.h"
 #include "worker/base/status_macros.h"
+#include "worker/base/token_file.h"
 #include "worker/model/model_info.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 4096;
 constexpr size_t kMaxPemBytes = size_t{1} << 20;
 
 template <typename T>
@@ -107,12 +107,7 @@ absl::Status CheckTogether(const ServerFlags& flags) {
 }
 
 absl::StatusOr<std::string> TokenOf(const ServerFlags& flags) {
-  if (!flags.token_file.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(const std::string content, ReadFile(flags.token_file, kMaxTokenBytes));
-    const std::string token(absl::StripAsciiWhitespace(content));
-    if (token.empty()) return absl::InvalidArgumentError(flags.token_file + ": holds no token");
-    return token;
-  }
+  if (!flags.token_file.empty()) return ReadTokenFile(flags.token_file);
   if (!flags.token.empty()) return flags.token;
   return RandomHex();
 }

@@ -11,14 +11,13 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "worker/base/file.h"
 #include "worker/base/status_macros.h"
+#include "worker/base/token_file.h"
 
 namespace tessera {
 namespace {
 
 constexpr int kMaxDevices = 64;
-constexpr size_t kMaxTokenBytes = 4096;
 
 template <typename T>
 CLI::Option* Add(CLI::App& app, const std::string& name, T& value, const std::string& help) {
@@ -59,10 +58,8 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
 
 absl::Status ReadToken(WorkerFlags& flags) {
   if (!flags.token.empty() || flags.token_file.empty()) return absl::OkStatus();
-  TESSERA_ASSIGN_OR_RETURN(const std::string content, ReadFile(flags.token_file, kMaxTokenBytes));
-  flags.token = std::string(absl::StripAsciiWhitespace(content));
-  if (!flags.token.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(flags.token_file, ": holds no token"));
+  TESSERA_ASSIGN_OR_RETURN(flags.token, ReadTokenFile(flags.token_file));
+  return absl::OkStatus();
 }
 
 std::string DefaultName() {

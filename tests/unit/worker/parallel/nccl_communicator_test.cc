@@ -61,6 +61,20 @@ class NcclCommunicatorTest : public ::testing::TestWithParam<int> {
     EXPECT_EQ(nccl_.misuses(), 0);
   }
 
+  // The last rank leaves while the others exchange, and they name it.
+  void ExpectTheLastRankIsMissed(Group& group) {
+    const auto results = RunRanks(group, [&](Communicator& communicator) {
+      if (communicator.rank() != last()) return Gather(communicator);
+      for (int peer = 0; peer < last(); ++peer) nccl_.AwaitExchange(peer);
+      group[last()] = nullptr;
+      return absl::OkStatus();
+    });
+    for (int rank = 0; rank < last(); ++rank) {
+      EXPECT_EQ(results[rank],
+                absl::UnavailableError(Last() + " was lost: its connections closed"));
+    }
+  }
+
   FakeNccl nccl_;
 };
 
@@ -123,15 +137,7 @@ TEST_P(NcclCommunicatorTest, TheOneRankThatDoesNotFinishIsToBlame) {
 TEST_P(NcclCommunicatorTest, ARankLostInAnExchangeIsNoticedByTheControlConnections) {
   Group group = JoinNcclThreads(nccl_, size(), kLongS);
   nccl_.Give(last(), Trouble::kNeverMoves);
-  const auto results = RunRanks(group, [&](Communicator& communicator) {
-    if (communicator.rank() != last()) return Gather(communicator);
-    for (int peer = 0; peer < last(); ++peer) nccl_.AwaitExchange(peer);
-    group[last()] = nullptr;
-    return absl::OkStatus();
-  });
-  for (int rank = 0; rank < last(); ++rank) {
-    EXPECT_EQ(results[rank], absl::UnavailableError(Last() + " was lost: its connections closed"));
-  }
+  ExpectTheLastRankIsMissed(group);
   ExpectEachAbortedOnce();
   ExpectANewEpochWorks();
 }
@@ -139,15 +145,7 @@ TEST_P(NcclCommunicatorTest, ARankLostInAnExchangeIsNoticedByTheControlConnectio
 TEST_P(NcclCommunicatorTest, ARankThatNcclMissesFirstIsNotTheSurvivorsFault) {
   Group group = JoinNcclThreads(nccl_, size(), kLongS);
   for (int rank = 0; rank < last(); ++rank) nccl_.Give(rank, Trouble::kRemoteError);
-  const auto results = RunRanks(group, [&](Communicator& communicator) {
-    if (communicator.rank() != last()) return Gather(communicator);
-    for (int peer = 0; peer < last(); ++peer) nccl_.AwaitExchange(peer);
-    group[last()] = nullptr;
-    return absl::OkStatus();
-  });
-  for (int rank = 0; rank < last(); ++rank) {
-    EXPECT_EQ(results[rank], absl::UnavailableError(Last() + " was lost: its connections closed"));
-  }
+  ExpectTheLastRankIsMissed(group);
   ExpectEachAbortedOnce();
 }
 
