@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "worker/parallel/step_plan.h"
 
 namespace tessera {
 
@@ -96,9 +97,9 @@ JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int
           .ranks = ranks,
           .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
           .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
-          // As HasStaleStep of worker/parallel/step_plan.h.
-          .stale_steps = effective.num_inference_steps() > effective.sync_steps() &&
-                         effective.refresh_every() != 1};
+          .stale_steps = HasStaleStep(
+              effective.num_inference_steps(),
+              {.sync_steps = effective.sync_steps(), .refresh_every = effective.refresh_every()})};
 }
 
 v1::ModelDescription DescribeModel(const ModelInfo& model) {

@@ -15,11 +15,4 @@ int ChunkOfRank(int step, int rank, int ranks, const StepSchedule& schedule) {
   return (rank + std::max(0, step - schedule.sync_steps + 1)) % ranks;
 }
 
-bool HasStaleStep(int steps, const StepSchedule& schedule) {
-  for (int step = 0; step < steps; ++step) {
-    if (KindOfStep(step, schedule) == StepKind::kStale) return true;
-  }
-  return false;
-}
-
 }  // namespace tessera

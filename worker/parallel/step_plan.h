@@ -22,6 +22,8 @@ StepKind KindOfStep(int step, const StepSchedule& schedule);
 int ChunkOfRank(int step, int rank, int ranks, const StepSchedule& schedule);
 
 // Whether any of `steps` steps is stale, so that keys and values must outlive their step.
-bool HasStaleStep(int steps, const StepSchedule& schedule);
+inline bool HasStaleStep(int steps, const StepSchedule& schedule) {
+  return steps > schedule.sync_steps && schedule.refresh_every != 1;
+}
 
 }  // namespace tessera

@@ -32,6 +32,21 @@ TEST(StepPlanTest, RefreshEveryStepHasNoStaleStep) {
   EXPECT_TRUE(HasStaleStep(4, {.sync_steps = 3}));
 }
 
+TEST(StepPlanTest, HasAStaleStepIfAnyStepIs) {
+  for (int steps = 1; steps <= 12; ++steps) {
+    for (int sync_steps = 1; sync_steps <= 5; ++sync_steps) {
+      for (int refresh_every = 0; refresh_every <= 5; ++refresh_every) {
+        const StepSchedule schedule = {.sync_steps = sync_steps, .refresh_every = refresh_every};
+        bool any = false;
+        for (int step = 0; step < steps; ++step) {
+          any |= KindOfStep(step, schedule) == StepKind::kStale;
+        }
+        EXPECT_EQ(HasStaleStep(steps, schedule), any) << steps << sync_steps << refresh_every;
+      }
+    }
+  }
+}
+
 TEST(StepPlanTest, RanksStayDuringSyncStepsAndMoveOnByOneAfterwards) {
   const StepSchedule schedule = {.sync_steps = 2};
   const int expected[] = {1, 1, 2, 0, 1, 2};
