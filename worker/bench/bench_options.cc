@@ -21,6 +21,12 @@ FluxConfig DefaultSizes() {
           .axes_dims_rope = {8, 28, 28}};
 }
 
+template <typename Choice>
+void AddChoice(CLI::App& app, const std::string& name, Choice& choice, const std::string& help,
+               const std::map<std::string, Choice>& choices) {
+  app.add_option(name, choice, help)->transform(CLI::CheckedTransformer(choices));
+}
+
 void AddModelOptions(CLI::App& app, BenchOptions& options, bool& random_weights) {
   app.add_option("--model", options.model,
                  "Checkpoint folder; without it random weights in the sizes that follow, and the "
@@ -45,9 +51,23 @@ void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
   app.add_option("--device", options.device, "cpu, cuda or cuda:K")->capture_default_str();
   app.add_option("--dtype", options.dtype,
                  "float32, bfloat16 or float16; with +fp8 behind it FP8 linear layers");
-  app.add_option("--kernels", options.kernels, "On CUDA: aten (default) or fused, our own")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, CudaKernels>{
-          {"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}}));
+  AddChoice<CudaKernels>(app, "--kernels", options.kernels,
+                         "On CUDA: aten (default) or fused, our own",
+                         {{"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}});
+  AddChoice<Gemm>(app, "--gemm", options.gemm,
+                  "On CUDA: aten (default) or cublaslt, with bias and GELU in the GEMM",
+                  {{"aten", Gemm::kAten}, {"cublaslt", Gemm::kCublasLt}});
+  AddChoice<Fp8Accumulation>(
+      app, "--fp8-accumulation", options.fp8_accumulation,
+      "On CUDA, of FP8 products: exact (default) or fast",
+      {{"exact", Fp8Accumulation::kExact}, {"fast", Fp8Accumulation::kFast}});
+  AddChoice<Attention>(app, "--attention", options.attention,
+                       "On CUDA: auto (default), or cudnn, flash or efficient alone, which fails "
+                       "where that kernel cannot run; for random weights without --vae",
+                       {{"auto", Attention::kAuto},
+                        {"cudnn", Attention::kCudnn},
+                        {"flash", Attention::kFlash},
+                        {"efficient", Attention::kEfficient}});
   app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();
 }
 
@@ -87,9 +107,8 @@ void AddRequestOptions(CLI::App& app, ImageRequest& request) {
       ->capture_default_str();
   app.add_option("--refresh-every", request.refresh_every, "Later exact steps; 0: none")
       ->capture_default_str();
-  app.add_option("--text-mode", request.text_mode, "split or replicated")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, TextMode>{
-          {"split", TextMode::kSplit}, {"replicated", TextMode::kReplicated}}));
+  AddChoice<TextMode>(app, "--text-mode", request.text_mode, "split or replicated",
+                      {{"split", TextMode::kSplit}, {"replicated", TextMode::kReplicated}});
 }
 
 // Finds out what --model means. Throws CLI::ValidationError.

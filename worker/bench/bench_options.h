@@ -18,6 +18,9 @@ struct BenchOptions {
   std::string device = "cpu";
   std::string dtype;
   CudaKernels kernels = CudaKernels::kAten;
+  Gemm gemm = Gemm::kAten;
+  Fp8Accumulation fp8_accumulation = Fp8Accumulation::kExact;
+  Attention attention = Attention::kAuto;
   int threads = 1;               // of each rank
   std::vector<int> ranks = {1};  // measured in turn, interleaved; ratios are over the first
   int rounds = 5;                // counted, after one to warm up

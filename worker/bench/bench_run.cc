@@ -34,15 +34,26 @@ VaeConfig FluxVaeSizes() {
           .use_post_quant_conv = false};
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
+absl::Status ChooseKernels(const BenchOptions& options, at::Device device) {
   if (options.kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
     return absl::InvalidArgumentError("--kernels: this build has no CUDA kernels, expected aten");
   }
+  if (options.attention != Attention::kAuto && device.is_cpu()) {
+    return absl::InvalidArgumentError("--attention: the CPU has no such kernel, expected auto");
+  }
   SetCudaKernels(options.kernels);
+  SetGemm(options.gemm);
+  SetFp8Accumulation(options.fp8_accumulation);
+  SetAttention(options.attention);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
   TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
                            ResolveComputeDevice(options.device, options.dtype, options.threads));
+  TESSERA_RETURN_IF_ERROR(ChooseKernels(options, compute.device));
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
   subject->dtype_ = compute.dtype;
   subject->device_ = compute.device;

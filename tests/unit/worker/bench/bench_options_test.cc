@@ -35,6 +35,30 @@ TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {
   EXPECT_EQ(Parse({"--axes", "4,6,8"}).config.attention_head_dim, 18);
 }
 
+TEST(BenchOptionsTest, AtenComputesUnlessToldOtherwise) {
+  const BenchOptions options = Parse({});
+  EXPECT_EQ(options.kernels, CudaKernels::kAten);
+  EXPECT_EQ(options.gemm, Gemm::kAten);
+  EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kExact);
+  EXPECT_EQ(options.attention, Attention::kAuto);
+}
+
+TEST(BenchOptionsTest, EveryKernelHasItsName) {
+  const BenchOptions options = Parse({"--kernels", "fused", "--gemm", "cublaslt",
+                                      "--fp8-accumulation", "fast", "--attention", "flash"});
+  EXPECT_EQ(options.kernels, CudaKernels::kFused);
+  EXPECT_EQ(options.gemm, Gemm::kCublasLt);
+  EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kFast);
+  EXPECT_EQ(options.attention, Attention::kFlash);
+  EXPECT_EQ(Parse({"--attention", "cudnn"}).attention, Attention::kCudnn);
+  EXPECT_EQ(Parse({"--attention", "efficient"}).attention, Attention::kEfficient);
+}
+
+TEST(BenchOptionsDeathTest, AnUnknownKernelIsRefused) {
+  EXPECT_EXIT(
+      Parse({"--gemm", "cutlass"}), [](int status) { return status != 0; }, "--gemm");
+}
+
 TEST(BenchOptionsDeathTest, RandomWeightsOfAMissingFolderAreRefused) {
   EXPECT_EXIT(
       Parse({"--model", "no/such/folder", "--random-weights"}),

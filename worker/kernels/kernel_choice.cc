@@ -1,0 +1,33 @@
+#include "worker/kernels/kernel_choice.h"
+
+#include <ATen/Context.h>
+
+#include <atomic>
+
+namespace tessera {
+namespace {
+
+// The switches; see the header.
+std::atomic<Gemm> chosen_gemm = Gemm::kAten;
+std::atomic<Fp8Accumulation> chosen_fp8_accumulation = Fp8Accumulation::kExact;
+
+}  // namespace
+
+void SetGemm(Gemm choice) { chosen_gemm = choice; }
+Gemm ChosenGemm() { return chosen_gemm; }
+
+void SetFp8Accumulation(Fp8Accumulation choice) { chosen_fp8_accumulation = choice; }
+Fp8Accumulation ChosenFp8Accumulation() { return chosen_fp8_accumulation; }
+
+void SetAttention(Attention choice) {
+  const auto runs = [choice](Attention kernel) {
+    return choice == Attention::kAuto || choice == kernel;
+  };
+  at::Context& context = at::globalContext();
+  context.setSDPUseCuDNN(runs(Attention::kCudnn));
+  context.setSDPUseFlash(runs(Attention::kFlash));
+  context.setSDPUseMemEfficient(runs(Attention::kEfficient));
+  context.setSDPUseMath(choice == Attention::kAuto);
+}
+
+}  // namespace tessera
