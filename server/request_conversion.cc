@@ -76,6 +76,7 @@ JobMemory FromLinkMemory(const internal::v1::JobMemory& memory) {
   return {.costs = {.layers = memory.layers(),
                     .kv_row = memory.kv_row(),
                     .computed_row = memory.computed_row(),
+                    .recorded_row = memory.recorded_row(),
                     .any_row = memory.any_row(),
                     .text_token = memory.text_token(),
                     .step = memory.step(),

@@ -5,47 +5,45 @@
 #include <chrono>
 #include <utility>
 
-#include "worker/parallel/rotating_attention.h"
-#include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/sampling/flow_match_scheduler.h"
 
 namespace tessera {
 
-SteadyStep::SteadyStep(const FluxTransformer& transformer, DenoiseJob job)
-    : transformer_(transformer), job_(std::move(job)) {
-  const FluxConfig& config = transformer.config();
+SteadyStep::SteadyStep(const FluxTransformer& transformer, DenoiseJob job, GraphRecorder* recorder)
+    : job_(std::move(job)), one_of_many_(transformer, recorder), alone_(transformer, recorder) {
   const at::Tensor& latents = job_.latents;
-  KvCache::Shape shape = {.layers = config.attention_layers(),
-                          .batch = latents.size(0),
-                          .rows = job_.positive.context.size(1) + latents.size(1),
-                          .heads = config.num_attention_heads,
-                          .head_dim = config.attention_head_dim};
-  whole_.Reserve(shape, latents.options());
-  shape.layers = 1;
-  shared_.Reserve(shape, latents.options());
-  velocity_ = at::zeros({latents.size(0), latents.size(1), config.out_channels}, latents.options());
-  Step(whole_, 1, 0);
+  velocity_ = at::zeros({latents.size(0), latents.size(1), transformer.config().out_channels},
+                        latents.options());
+  Begin(one_of_many_, 1, /*keep_rows=*/true);
+  Step(one_of_many_, 1, 0);
 }
 
-void SteadyStep::Step(const KvCache& cache, int ranks, int chunk) {
-  const ChunkLayout layout = {.text_tokens = job_.positive.context.size(1),
-                              .image_tokens = job_.latents.size(1),
-                              .ranks = ranks,
-                              .text_mode = job_.text_mode};
-  SingleCommunicator alone;
-  RotatingAttention attention(cache, layout, alone);
-  attention.BeginStep(StepKind::kStale, {chunk});
-  const TokenRows rows = layout.Chunk(chunk);
-  velocity_.narrow(1, rows.image.begin, rows.image.size())
-      .copy_(transformer_.Velocity(job_.positive, 0, job_.latents, rows, attention));
+void SteadyStep::Begin(DenoisePass& pass, int ranks, bool keep_rows) {
+  pass.Begin({.conditioning = job_.positive,
+              .layout = {.text_tokens = job_.positive.context.size(1),
+                         .image_tokens = job_.latents.size(1),
+                         .ranks = ranks,
+                         .text_mode = job_.text_mode},
+              .images = job_.latents.size(0),
+              .keep_rows = keep_rows,
+              .communicator = communicator_},
+             job_.latents.options());
+}
+
+void SteadyStep::Step(DenoisePass& pass, int ranks, int chunk) {
+  const RowRange rows = ChunkOf(job_.latents.size(1), ranks, chunk);
+  velocity_.narrow(1, rows.begin, rows.size())
+      .copy_(pass.Velocity(0, StepKind::kStale, {chunk}, job_.latents));
   EulerStep(job_.latents, velocity_, job_.sigmas[0], job_.sigmas[0]);
 }
 
 double SteadyStep::MeasureMs(int ranks, int chunk, int count) {
+  DenoisePass& pass = ranks == 1 ? alone_ : one_of_many_;
+  Begin(pass, ranks, /*keep_rows=*/ranks > 1);
   Synchronize(device());
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < count; ++i) Step(ranks == 1 ? shared_ : whole_, ranks, chunk);
+  for (int i = 0; i < count; ++i) Step(pass, ranks, chunk);
   Synchronize(device());
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
   return spent.count() / count;

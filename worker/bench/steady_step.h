@@ -3,7 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/flux/flux_transformer.h"
-#include "worker/parallel/kv_cache.h"
+#include "worker/kernels/device_graph.h"
+#include "worker/parallel/single_communicator.h"
+#include "worker/pipeline/denoise_pass.h"
 #include "worker/pipeline/denoiser.h"
 
 namespace tessera {
@@ -14,8 +16,9 @@ namespace tessera {
 // what tensor code throws.
 class SteadyStep {
  public:
-  // Fills the cache by an exact pass. `transformer` outlives the object.
-  SteadyStep(const FluxTransformer& transformer, DenoiseJob job);
+  // Fills the cache by an exact pass. `transformer` outlives the object, and so does a recorder,
+  // with which steps are replayed.
+  SteadyStep(const FluxTransformer& transformer, DenoiseJob job, GraphRecorder* recorder = nullptr);
 
   // Milliseconds per step over `count` steps of chunk `chunk` of `ranks`; the host does not
   // wait for a device in between. One rank is the whole step, over the cache that one rank has.
@@ -26,11 +29,12 @@ class SteadyStep {
   at::Device device() const { return job_.latents.device(); }
 
  private:
-  void Step(const KvCache& cache, int ranks, int chunk);
+  void Begin(DenoisePass& pass, int ranks, bool keep_rows);
+  void Step(DenoisePass& pass, int ranks, int chunk);
 
-  const FluxTransformer& transformer_;
   DenoiseJob job_;
-  KvCache whole_, shared_;  // a buffer for each layer; one for all
+  DenoisePass one_of_many_, alone_;  // with a buffer for each layer's rows; with one for all
+  SingleCommunicator communicator_;
   at::Tensor velocity_;
 };
 

@@ -16,6 +16,20 @@ RopeTable RopeRows(const RopeTable& table, int64_t begin, int64_t size) {
   return {table.cos.narrow(0, begin, size), table.sin.narrow(0, begin, size)};
 }
 
+// Hands out the parts of the last dimension one after another.
+class VectorParts {
+ public:
+  explicit VectorParts(at::Tensor vectors) : vectors_(std::move(vectors)) {}
+  at::Tensor Next(int64_t width) {
+    begin_ += width;
+    return vectors_.narrow(-1, begin_ - width, width);
+  }
+
+ private:
+  const at::Tensor vectors_;
+  int64_t begin_ = 0;
+};
+
 // diffusers keeps float16 residual streams finite.
 void ClampHalf(at::Tensor& x) {
   if (x.scalar_type() == at::kHalf) x.clamp_(-kHalfMax, kHalfMax);
@@ -64,13 +78,19 @@ FluxConditioning FluxTransformer::Prepare(const at::Tensor& text, const at::Tens
       at::tensor(at::ArrayRef<float>(timesteps.data(), timesteps.size())).to(text.device());
   const at::Tensor activated =
       at::silu(time_text_(times, guidance_scale, pooled)).unsqueeze(2);  // [steps, B, 1, inner]
+  std::vector<int64_t> sizes = activated.sizes().vec();
+  sizes.back() = (12 * config_.num_layers + 3 * config_.num_single_layers + 2) * activated.size(-1);
+  conditioning.modulation = at::empty(sizes, activated.options());
+  VectorParts places(conditioning.modulation);
+  const auto write = [&](const Linear& linear) {
+    places.Next(linear.bias.size(0)).copy_(linear(activated));
+  };
   for (const DoubleBlock& block : double_blocks_) {
-    conditioning.double_image.push_back(block.image.modulation(activated));
-    conditioning.double_text.push_back(block.text.modulation(activated));
+    write(block.image.modulation);
+    write(block.text.modulation);
   }
-  for (const SingleBlock& block : single_blocks_)
-    conditioning.single.push_back(block.modulation(activated));
-  conditioning.norm_out = norm_out_(activated);
+  for (const SingleBlock& block : single_blocks_) write(block.modulation);
+  write(norm_out_);
   return conditioning;
 }
 
@@ -92,23 +112,24 @@ at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64
   const RopeTable image_rope =
       RopeRows(conditioning.rope, text_tokens + rows.image.begin, image_count);
 
+  VectorParts vectors(conditioning.modulation[step]);
   int64_t layer = 0;
   for (size_t i = 0; i < double_blocks_.size(); ++i, ++layer) {
-    double_blocks_[i].Forward(text, image, conditioning.double_text[i][step],
-                              conditioning.double_image[i][step], text_rope, image_rope, layer,
-                              attention);
+    const at::Tensor image_vectors = vectors.Next(6 * inner),
+                     text_vectors = vectors.Next(6 * inner);
+    double_blocks_[i].Forward(text, image, text_vectors, image_vectors, text_rope, image_rope,
+                              layer, attention);
     ClampHalf(text);
     if (observer) observer(absl::StrCat("double", i), text, image);
   }
   for (size_t i = 0; i < single_blocks_.size(); ++i, ++layer) {
-    single_blocks_[i].Forward(joint, text_count, conditioning.single[i][step], text_rope,
-                              image_rope, layer, attention);
+    single_blocks_[i].Forward(joint, text_count, vectors.Next(3 * inner), text_rope, image_rope,
+                              layer, attention);
     ClampHalf(joint);
     if (observer) observer(absl::StrCat("single", i), text, image);
   }
 
-  const at::Tensor vectors = conditioning.norm_out[step];
-  const at::Tensor scale = vectors.narrow(-1, 0, inner), shift = vectors.narrow(-1, inner, inner);
+  const at::Tensor scale = vectors.Next(inner), shift = vectors.Next(inner);
   const at::Tensor y = LayerNormModulate(image, shift, scale, kEps);
   if (observer) observer("norm_out", text, y);
   return proj_out_(y);

@@ -20,12 +20,11 @@ namespace tessera {
 // All that does not change over a run's steps, or depends on the step's time alone, computed before
 // the loop.
 struct FluxConditioning {
-  at::Tensor context;                    // [B, T, inner], embedded text
-  RopeTable rope;                        // all rows
-  std::vector<at::Tensor> double_image;  // per double block [steps, B, 1, 6 * inner]
-  std::vector<at::Tensor> double_text;   // the same for the text stream
-  std::vector<at::Tensor> single;        // per single block [steps, B, 1, 3 * inner]
-  at::Tensor norm_out;                   // [steps, B, 1, 2 * inner]: scale, then shift
+  at::Tensor context;  // [B, T, inner], embedded text
+  RopeTable rope;      // all rows
+  // [steps, B, 1, width]: of each double block the image stream's vectors and the text stream's (6
+  // * inner each), of each single block its own (3 * inner), then norm_out's scale and shift.
+  at::Tensor modulation;
 };
 
 // Called after each block of a forward pass with the text and image rows, for tests.

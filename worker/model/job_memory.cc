@@ -12,8 +12,8 @@ namespace {
 // How often the temporaries of an uncut decode hold what it keeps whole.
 constexpr double kUncutTemporaries = 3;
 
-// No sum of a request's sizes may overflow: in double, cut so that two of them can be added.
-int64_t ToBytes(double bytes) { return static_cast<int64_t>(std::min(bytes, 4e18)); }
+// No sum of a request's sizes may overflow: in double, cut so that three of them can be added.
+int64_t ToBytes(double bytes) { return static_cast<int64_t>(std::min(bytes, 3e18)); }
 
 double ToDouble(int64_t value) { return static_cast<double>(value); }
 
@@ -45,24 +45,26 @@ MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
   const double layers = kept ? ToDouble(costs.layers) : 1;
 
   const double text = ToDouble(size.text_tokens) * ToDouble(costs.text_token);
-  const double denoise = images * computed * ToDouble(costs.computed_row);
+  const double mine = images * computed;
+  const double denoise = mine * ToDouble(costs.computed_row);
   const double beside = passes * ToDouble(size.steps) * ToDouble(costs.step) +
                         (passes + images) * rows * ToDouble(costs.any_row);
   return {.kv_cache = ToBytes(passes * layers * images * rows * ToDouble(costs.kv_row)),
+          .recorded = ToBytes(mine * ToDouble(costs.recorded_row)),
           .activations = ToBytes(beside + std::max({text, denoise, DecodeBytes(size, costs)}))};
 }
 
 absl::Status CheckFits(const JobSize& size, const JobMemory& memory) {
   const MemoryNeed need = NeedOf(size, memory.costs);
-  const int64_t available = memory.shared ? memory.available / size.ranks : memory.available;
+  const int64_t available = memory.available_to_each(size.ranks);
   if (need.total() <= available) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
       "width ", size.width, ", height ", size.height, ", num_images ", size.images,
       ", max_sequence_length ", size.text_tokens, size.true_cfg ? ", negative_prompt" : "", " and ",
       size.steps, " steps on ", size.ranks, size.ranks == 1 ? " rank" : " ranks", " take ",
       InMiB(need.total()), " of a rank's memory beside the weights (", InMiB(need.kv_cache),
-      " for keys and values, ", InMiB(need.activations), " for activations); it has ",
-      InMiB(available)));
+      " for keys and values, ", InMiB(need.recorded + need.activations),
+      " for activations); it has ", InMiB(available)));
 }
 
 }  // namespace tessera

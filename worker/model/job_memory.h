@@ -26,6 +26,7 @@ struct MemoryCosts {
   int64_t layers = 0;         // with attention
   int64_t kv_row = 0;         // per layer and pass: K and V
   int64_t computed_row = 0;   // of the rows that this rank computes, at the worst moment of a block
+  int64_t recorded_row = 0;   // of the rows that this rank computes, in recorded steps
   int64_t any_row = 0;        // of all rows: rotary table, latents, velocity
   int64_t text_token = 0;     // while T5 runs
   int64_t step = 0;           // per pass: the modulation vectors
@@ -40,13 +41,17 @@ struct JobMemory {
   int64_t available = 0;  // for the largest job, beside the weights
   // The ranks of a group are taken to share it, as processes of one host do.
   bool shared = false;
+
+  int64_t available_to_each(int64_t ranks) const { return shared ? available / ranks : available; }
 };
 
 struct MemoryNeed {
   int64_t kv_cache = 0;
+  int64_t recorded = 0;     // by steps that are recorded
   int64_t activations = 0;  // the largest set that exists at one time: text, denoising or decoding
 
-  int64_t total() const { return kv_cache + activations; }
+  int64_t kept() const { return kv_cache + recorded; }  // when the job is over
+  int64_t total() const { return kept() + activations; }
 };
 
 // An upper bound for every rank of the job's group: as if it decoded the pictures alone.

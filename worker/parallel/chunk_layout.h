@@ -23,6 +23,8 @@ struct ChunkLayout {
   int ranks = 1;
   TextMode text_mode = TextMode::kSplit;
 
+  bool operator==(const ChunkLayout&) const = default;
+
   // What the rank that works on chunk `index` computes.
   TokenRows Chunk(int index) const;
 };

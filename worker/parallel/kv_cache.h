@@ -20,9 +20,9 @@ class KvCache {
     bool operator==(const Shape&) const = default;
   };
 
-  // Makes room for `shape`; buffers of the same shape, dtype and device are kept. What they hold is
-  // unspecified.
-  void Reserve(const Shape& shape, const at::TensorOptions& options);
+  // Makes room for `shape`. Buffers that are large enough stay where they are; otherwise all are
+  // new and true comes back. What they hold is unspecified.
+  bool Reserve(const Shape& shape, const at::TensorOptions& options);
   void Free();
 
   // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the
@@ -31,8 +31,11 @@ class KvCache {
   int64_t bytes() const;
 
  private:
+  bool HasRoomFor(const Shape& shape, const at::TensorOptions& options) const;
+
   Shape shape_;
-  std::vector<at::Tensor> layers_;
+  std::vector<at::Tensor> buffers_;  // one-dimensional
+  std::vector<at::Tensor> layers_;   // their beginnings, as shape_ says
 };
 
 }  // namespace tessera

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_exception.h"
-#include "worker/parallel/rotating_attention.h"
 #include "worker/pipeline/step_pacer.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/sampling/true_cfg.h"
@@ -31,12 +30,6 @@ void VoteOrThrow(Communicator& communicator, const JobHooks& hooks) {
   }
 }
 
-// One forward pass's conditioning, with the caches its attention reads.
-struct Pass {
-  const FluxConditioning& conditioning;
-  RotatingAttention attention;
-};
-
 // Gathers every rank's image rows into `full` [B, L, C], of which this rank's own rows are filled.
 void GatherVelocity(at::Tensor& full, const ChunkLayout& layout,
                     const std::vector<int>& chunk_of_rank, Communicator& communicator) {
@@ -58,22 +51,21 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
                               .image_tokens = job.latents.size(1),
                               .ranks = communicator.size(),
                               .text_mode = job.text_mode};
-  const FluxConfig& config = transformer_.config();
-  const bool kept = communicator.size() > 1 && HasStaleStep(steps, job.schedule);
-  const KvCache::Shape shape = {.layers = kept ? config.attention_layers() : 1,
-                                .batch = job.latents.size(0),
-                                .rows = layout.text_tokens + layout.image_tokens,
-                                .heads = config.num_attention_heads,
-                                .head_dim = config.attention_head_dim};
-  if (!job.negative.has_value()) negative_cache_.Free();
-  positive_cache_.Reserve(shape, job.latents.options());
-  Pass positive = {job.positive, RotatingAttention(positive_cache_, layout, communicator)};
-  std::optional<Pass> negative;
+  const auto begin_pass = [&](DenoisePass& pass, const FluxConditioning& conditioning) {
+    pass.Begin({.conditioning = conditioning,
+                .layout = layout,
+                .images = job.latents.size(0),
+                .keep_rows = communicator.size() > 1 && HasStaleStep(steps, job.schedule),
+                .communicator = communicator},
+               job.latents.options());
+  };
+  begin_pass(positive_, job.positive);
   if (job.negative) {
-    negative_cache_.Reserve(shape, job.latents.options());
-    negative.emplace(Pass{*job.negative, RotatingAttention(negative_cache_, layout, communicator)});
+    begin_pass(negative_, *job.negative);
+  } else {
+    negative_.Free();
   }
-  at::Tensor velocity = at::empty({job.latents.size(0), layout.image_tokens, config.out_channels},
+  at::Tensor velocity = at::empty({job.latents.size(0), layout.image_tokens, config_.out_channels},
                                   job.latents.options());
 
   StepPacer pacer(job.latents.device());
@@ -86,12 +78,11 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
       chunk_of_rank[rank] = ChunkOfRank(step, rank, layout.ranks, job.schedule);
     }
     const TokenRows rows = layout.Chunk(chunk_of_rank[communicator.rank()]);
-    const auto run = [&](Pass& pass) {
-      pass.attention.BeginStep(kind, chunk_of_rank);
-      return transformer_.Velocity(pass.conditioning, step, job.latents, rows, pass.attention);
+    const auto run = [&](DenoisePass& pass) {
+      return pass.Velocity(step, kind, chunk_of_rank, job.latents);
     };
-    at::Tensor mine = run(positive);  // [B, rows.image, C]
-    if (negative) mine = CombineTrueCfg(run(*negative), mine, job.true_cfg_scale);
+    at::Tensor mine = run(positive_);  // [B, rows.image, C]
+    if (job.negative) mine = CombineTrueCfg(run(negative_), mine, job.true_cfg_scale);
     velocity.narrow(1, rows.image.begin, rows.image.size()).copy_(mine);
     if (layout.ranks > 1) GatherVelocity(velocity, layout, chunk_of_rank, communicator);
     EulerStep(job.latents, velocity, job.sigmas[step], job.sigmas[step + 1]);
@@ -112,10 +103,10 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
 }
 
 void Denoiser::Free() {
-  positive_cache_.Free();
-  negative_cache_.Free();
+  positive_.Free();
+  negative_.Free();
 }
 
-int64_t Denoiser::cache_bytes() const { return positive_cache_.bytes() + negative_cache_.bytes(); }
+int64_t Denoiser::cache_bytes() const { return positive_.cache_bytes() + negative_.cache_bytes(); }
 
 }  // namespace tessera

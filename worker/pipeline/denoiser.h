@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "worker/flux/flux_transformer.h"
+#include "worker/kernels/device_graph.h"
 #include "worker/parallel/chunk_layout.h"
 #include "worker/parallel/communicator.h"
-#include "worker/parallel/kv_cache.h"
 #include "worker/parallel/step_plan.h"
+#include "worker/pipeline/denoise_pass.h"
 #include "worker/pipeline/pipeline.h"
 
 namespace tessera {
@@ -27,10 +28,14 @@ struct DenoiseJob {
 };
 
 // The denoising loop of one rank: vote, transformer over this rank's chunk, gather of the velocity,
-// Euler step. Keeps its KV caches from job to job. Owned by the device thread.
+// Euler step. Keeps what its passes keep from job to job. Owned by the device thread.
 class Denoiser {
  public:
-  explicit Denoiser(const FluxTransformer& transformer) : transformer_(transformer) {}
+  // With a recorder, which outlives the object, steps that exchange nothing are replayed.
+  explicit Denoiser(const FluxTransformer& transformer, GraphRecorder* recorder = nullptr)
+      : config_(transformer.config()),
+        positive_(transformer, recorder),
+        negative_(transformer, recorder) {}
 
   // Called after each step with the full latents, for tests and measurements.
   using StepObserver =
@@ -43,13 +48,13 @@ class Denoiser {
   void Run(DenoiseJob& job, Communicator& communicator, const JobHooks& hooks, int& step,
            std::vector<double>& step_ms, const StepObserver& observer = nullptr);
 
-  // Gives the caches' memory back.
+  // Gives the memory of caches and recorded steps back.
   void Free();
   int64_t cache_bytes() const;
 
  private:
-  const FluxTransformer& transformer_;
-  KvCache positive_cache_, negative_cache_;
+  const FluxConfig& config_;
+  DenoisePass positive_, negative_;
 };
 
 }  // namespace tessera

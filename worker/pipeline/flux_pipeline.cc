@@ -62,9 +62,11 @@ bool GroupStaysWhole(const absl::Status& status) {
 
 }  // namespace
 
-FluxPipeline::FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae)
+FluxPipeline::FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
+                           std::unique_ptr<GraphRecorder> recorder)
     : transformer_(std::make_unique<const FluxTransformer>(std::move(transformer))),
-      denoiser_(std::make_unique<Denoiser>(*transformer_)),
+      recorder_(std::move(recorder)),
+      denoiser_(std::make_unique<Denoiser>(*transformer_, recorder_.get())),
       text_(std::move(text)),
       vae_(std::move(vae)) {}
 
@@ -107,12 +109,14 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                      config.in_channels, " and out_channels ", config.out_channels,
                      "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
   }
-  const MemoryCosts costs =
-      CostsOf(config, vae.config(), encoders.t5_config(), model.limits.max_sequence_length,
-              compute.dtype, compute.device);
+  MemoryCosts costs = CostsOf(config, vae.config(), encoders.t5_config(),
+                              model.limits.max_sequence_length, compute.dtype, compute.device);
+  std::unique_ptr<GraphRecorder> recorder =
+      options.step_graphs ? MakeGraphRecorder(compute.device) : nullptr;
+  if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
-  auto pipeline = std::unique_ptr<FluxPipeline>(
-      new FluxPipeline(std::move(transformer), std::move(text), std::move(vae)));
+  auto pipeline = std::unique_ptr<FluxPipeline>(new FluxPipeline(
+      std::move(transformer), std::move(text), std::move(vae), std::move(recorder)));
   pipeline->scheduler_ = scheduler;
   pipeline->model_ = std::move(model);
   pipeline->dtype_name_ = compute.dtype_name;
@@ -248,20 +252,28 @@ void FluxPipeline::MakePngs(const at::Tensor& latents, const ImageRequest& reque
   result.times.png_s = SecondsSince(begin);
 }
 
+void FluxPipeline::FreeDenoiser() {
+  denoiser_->Free();
+  held_ = 0;
+}
+
 void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communicator,
                              const JobHooks& hooks, std::string& stage, int& step,
                              ImageResult& result) {
   const c10::InferenceMode inference;
   stage = "memory plan";
   const JobSize size = SizeOf(request, model_.limits.size_multiple, communicator.size());
-  const int64_t need = PlanJob(size, job_memory_, communicator);
+  const MemoryNeed need = PlanJob(size, job_memory_, communicator);
 
   stage = "text encode";
   Clock::time_point begin = Clock::now();
-  if (!text_.encoders().loaded()) denoiser_->Free();  // room for their weights
+  const int64_t available = job_memory_.available_to_each(communicator.size());
+  const int64_t held = std::max(need.kept(), held_);  // by the denoiser, then
+  if (!text_.encoders().loaded() || need.activations + held > available) FreeDenoiser();
+  held_ = std::max(need.kept(), held_);
   DenoiseJob job = Prepare(request, communicator, result);
   Synchronize(device_);
-  if (need + text_.device_bytes() > job_memory_.available) text_.Release();
+  if (need.activations + held_ + text_.device_bytes() > available) text_.Release();
   result.times.text_encode_s = SecondsSince(begin);
 
   stage = "denoise";
@@ -290,7 +302,7 @@ absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,
   }
   if (!status.ok()) {
     status = Annotate(status, stage, step, request.num_inference_steps);
-    if (absl::IsResourceExhausted(status)) denoiser_->Free();
+    if (absl::IsResourceExhausted(status)) FreeDenoiser();
     if (!GroupStaysWhole(status)) communicator.Abort(status);
     return status;
   }

@@ -44,16 +44,19 @@ class FluxPipeline : public Pipeline {
                 std::string& stage, ImageResult& result) const;
 
  private:
-  FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae);
+  FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
+               std::unique_ptr<GraphRecorder> recorder);
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
   PngText SettingsOf(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,
                              Communicator& communicator, ImageResult* result);
+  void FreeDenoiser();
   void RunStages(const ImageRequest& request, Communicator& communicator, const JobHooks& hooks,
                  std::string& stage, int& step, ImageResult& result);
 
   const std::unique_ptr<const FluxTransformer> transformer_;  // the denoiser keeps a reference
+  const std::unique_ptr<GraphRecorder> recorder_;             // and another; or null
   const std::unique_ptr<Denoiser> denoiser_;
   PromptEncoder text_;
   VaeDecoder vae_;
@@ -64,6 +67,7 @@ class FluxPipeline : public Pipeline {
   at::Device device_ = at::kCPU;
   int threads_ = 1;
   JobMemory job_memory_;
+  int64_t held_ = 0;  // bytes that the denoiser keeps of the jobs so far, at most
 };
 
 }  // namespace tessera

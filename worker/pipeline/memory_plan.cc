@@ -25,14 +25,14 @@ JobMemory MeasureJobMemory(const MemoryCosts& costs, const LoadedRank& rank) {
   return {costs, static_cast<int64_t>(kUsable * static_cast<double>(left)), /*shared=*/on_host};
 }
 
-int64_t PlanJob(const JobSize& size, const JobMemory& mine, Communicator& communicator) {
+MemoryNeed PlanJob(const JobSize& size, const JobMemory& mine, Communicator& communicator) {
   const absl::StatusOr<std::vector<int64_t>> available = communicator.Vote(mine.available);
   ThrowIfError(available.status());
   JobMemory least = mine;
   least.available = *std::min_element(available->begin(), available->end());
   const absl::Status fits = CheckFits(size, least);
   if (!fits.ok()) throw StatusException(absl::OutOfRangeError(std::string(fits.message())));
-  return NeedOf(size, mine.costs).total();
+  return NeedOf(size, mine.costs);
 }
 
 }  // namespace tessera

@@ -22,8 +22,8 @@ struct LoadedRank {
 // what the encoders can give back.
 JobMemory MeasureJobMemory(const MemoryCosts& costs, const LoadedRank& rank);
 
-// A collective: what a job of this size takes, in bytes. Throws StatusException: OUT_OF_RANGE, on
+// A collective: what a job of this size takes. Throws StatusException: OUT_OF_RANGE, on
 // all ranks alike, when the rank that has least has too little; the communicator's error.
-int64_t PlanJob(const JobSize& size, const JobMemory& mine, Communicator& communicator);
+MemoryNeed PlanJob(const JobSize& size, const JobMemory& mine, Communicator& communicator);
 
 }  // namespace tessera

@@ -15,6 +15,7 @@ using testing::MatchesGolden;
 using testing::Prepare;
 using testing::RotatingRequest;
 using testing::RunGroup;
+using testing::RunSeries;
 using testing::RunTrail;
 
 // The whole tiny pipeline on a GPU in float32, against what the CPU is held to.
@@ -63,6 +64,22 @@ TEST_P(CudaGoldenTest, SynchronisedRanksAreExact) {
 TEST_P(CudaGoldenTest, SameBytesTwice) {
   const at::Tensor first = RunGroup(3, RotatingRequest(), "cuda").latents;
   EXPECT_TRUE(at::equal(first, RunGroup(3, RotatingRequest(), "cuda").latents));
+}
+
+TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
+  std::vector<ImageRequest> requests(3, RotatingRequest());
+  requests[1].prompt = testing::Prompts()[10];
+  requests[2].width = 64;
+  requests.insert(requests.end(), requests.begin(), requests.end());
+  for (int ranks = 1; ranks <= 3; ++ranks) {
+    const auto plain = RunSeries(
+        ranks, requests, [](int) { return nullptr; }, "cuda");
+    const auto replayed = RunSeries(
+        ranks, requests, [](int) { return MakeGraphRecorder(at::Device(at::kCUDA, 0)); }, "cuda");
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_TRUE(at::equal(plain[i], replayed[i])) << ranks << " ranks, run " << i;
+    }
+  }
 }
 
 TEST_P(CudaGoldenTest, Bfloat16IsNear) {

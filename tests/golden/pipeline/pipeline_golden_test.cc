@@ -89,14 +89,7 @@ TEST_F(PipelineGoldenTest, BatchOfTwoPromptsWithTwoPicturesEach) {
     return at::cat({a, a, b, b}, dim);
   };
   job.positive.context = both(job.positive.context, other.context, 0);
-  for (size_t i = 0; i < other.double_image.size(); ++i) {
-    job.positive.double_image[i] = both(job.positive.double_image[i], other.double_image[i], 1);
-    job.positive.double_text[i] = both(job.positive.double_text[i], other.double_text[i], 1);
-  }
-  for (size_t i = 0; i < other.single.size(); ++i) {
-    job.positive.single[i] = both(job.positive.single[i], other.single[i], 1);
-  }
-  job.positive.norm_out = both(job.positive.norm_out, other.norm_out, 1);
+  job.positive.modulation = both(job.positive.modulation, other.modulation, 1);
   EXPECT_TRUE(MatchesGolden("run/batch_64x64/latents",
                             Denoise(*pipeline, std::move(job), communicator_).latents));
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,17 +30,20 @@ struct RunTrail {
 };
 
 // Denoises one job as one rank.
-inline RunTrail Denoise(FluxPipeline& pipeline, DenoiseJob job, Communicator& communicator) {
+inline RunTrail Denoise(Denoiser& denoiser, DenoiseJob job, Communicator& communicator) {
   const c10::InferenceMode inference;
   std::vector<at::Tensor> latents, velocities;
   int step = 0;
   std::vector<double> step_ms;
-  pipeline.denoiser().Run(job, communicator, {}, step, step_ms,
-                          [&](int, const at::Tensor& after, const at::Tensor& velocity) {
-                            latents.push_back(after.clone());
-                            velocities.push_back(velocity.clone());
-                          });
+  denoiser.Run(job, communicator, {}, step, step_ms,
+               [&](int, const at::Tensor& after, const at::Tensor& velocity) {
+                 latents.push_back(after.clone());
+                 velocities.push_back(velocity.clone());
+               });
   return {at::stack(latents), at::stack(velocities)};
+}
+inline RunTrail Denoise(FluxPipeline& pipeline, DenoiseJob job, Communicator& communicator) {
+  return Denoise(pipeline.denoiser(), std::move(job), communicator);
 }
 
 inline DenoiseJob Prepare(FluxPipeline& pipeline, const ImageRequest& request) {
@@ -91,6 +95,28 @@ inline RunTrail RunGroup(int ranks, const ImageRequest& request,
   });
   for (const RunTrail& trail : trails) EXPECT_TRUE(at::equal(trail.latents, trails[0].latents));
   return trails[0];
+}
+
+// The latents of rank 0 after each run, of requests that one group runs one after another. Each
+// rank has the recorder that `make_recorder(rank)` returns, or none for null.
+using MakeRecorder = std::function<std::unique_ptr<GraphRecorder>(int rank)>;
+inline std::vector<at::Tensor> RunSeries(int ranks, const std::vector<ImageRequest>& requests,
+                                         const MakeRecorder& make_recorder,
+                                         const std::string& device = "cpu") {
+  const auto pipeline = LoadPipeline(TinyFluxDir(), "float32", device);
+  std::vector<DenoiseJob> jobs;
+  for (const ImageRequest& request : requests) jobs.push_back(Prepare(*pipeline, request));
+  return RunRanks(InProcessGroup(ranks), [&](Communicator& communicator) {
+    const auto recorder = make_recorder(communicator.rank());
+    Denoiser denoiser(pipeline->transformer(), recorder.get());
+    std::vector<at::Tensor> latents;
+    for (DenoiseJob job : jobs) {
+      const c10::InferenceMode inference;
+      job.latents = job.latents.clone();
+      latents.push_back(Denoise(denoiser, std::move(job), communicator).latents[-1]);
+    }
+    return latents;
+  })[0];
 }
 
 }  // namespace tessera::testing

@@ -51,6 +51,16 @@ TEST(JobMemoryTest, TextDenoisingAndDecodingDoNotExistAtOneTime) {
   EXPECT_EQ(NeedOf(Small(), costs).activations, 64 * 32);  // above 12 * 100 and 4 * 200
 }
 
+TEST(JobMemoryTest, RecordedStepsKeepTheirActivationsBesideAllElse) {
+  const MemoryCosts costs = {.layers = 1, .kv_row = 7, .recorded_row = 100, .decoded_pixel = 1};
+  JobSize size = Small();
+  size.ranks = 3;
+  const MemoryNeed need = NeedOf(size, costs);
+  EXPECT_EQ(need.recorded, (2 + 3) * 100);
+  EXPECT_EQ(need.activations, 64 * 32);
+  EXPECT_EQ(need.total(), 12 * 7 + 500 + 64 * 32);
+}
+
 TEST(JobMemoryTest, TheBandsOfALargePictureAreBounded) {
   MemoryCosts costs = {.decoded_pixel = 1, .max_bands = 1000};
   EXPECT_EQ(NeedOf(Small(), costs).activations, 64 * 32 + 1000);

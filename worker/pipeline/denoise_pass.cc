@@ -1,0 +1,92 @@
+#include "worker/pipeline/denoise_pass.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace tessera {
+namespace {
+
+FluxConditioning PlacesFor(const FluxConditioning& c) {
+  return {.context = at::empty_like(c.context),
+          .rope = {at::empty_like(c.rope.cos), at::empty_like(c.rope.sin)},
+          .modulation = at::empty_like(c.modulation.narrow(0, 0, 1))};
+}
+
+}  // namespace
+
+void DenoisePass::Begin(const PassStart& start, const at::TensorOptions& options) {
+  const FluxConfig& config = transformer_.config();
+  const bool moved = cache_.Reserve({.layers = start.keep_rows ? config.attention_layers() : 1,
+                                     .batch = start.images,
+                                     .rows = start.layout.text_tokens + start.layout.image_tokens,
+                                     .heads = config.num_attention_heads,
+                                     .head_dim = config.attention_head_dim},
+                                    options);
+  if (moved) recorded_.clear();  // they point into the cache
+  start_.emplace(start);
+  attention_.emplace(cache_, start.layout, start.communicator);
+  if (recorder_ != nullptr) {
+    BeginRecorded({start.layout, start.images, start.conditioning.context.size(0), start.keep_rows},
+                  options);
+  }
+}
+
+void DenoisePass::BeginRecorded(const Size& size, const at::TensorOptions& options) {
+  const FluxConditioning& c = start_->conditioning;
+  const auto known = std::find_if(recorded_.begin(), recorded_.end(),
+                                  [&](const RecordedSteps& steps) { return steps.size == size; });
+  if (known != recorded_.end()) {
+    recorded_.splice(recorded_.begin(), recorded_, known);
+  } else {
+    if (recorded_.size() == kRecordedSizes) recorded_.pop_back();
+    recorded_.push_front(
+        {.size = size,
+         .conditioning = PlacesFor(c),
+         .latents = at::empty(
+             {size.images, size.layout.image_tokens, transformer_.config().in_channels}, options),
+         .of_chunk = {}});
+  }
+  FluxConditioning& places = recorded_.front().conditioning;
+  places.context.copy_(c.context);
+  places.rope.cos.copy_(c.rope.cos);
+  places.rope.sin.copy_(c.rope.sin);
+}
+
+at::Tensor DenoisePass::Velocity(int step, StepKind kind, const std::vector<int>& chunk_of_rank,
+                                 const at::Tensor& latents) {
+  const int chunk = chunk_of_rank[start_->communicator.rank()];
+  const TokenRows rows = start_->layout.Chunk(chunk);
+  attention_->BeginStep(kind, chunk_of_rank);
+  const bool exchanges = kind == StepKind::kSync && start_->communicator.size() > 1;
+  if (recorder_ != nullptr && !exchanges) {
+    const auto [recorded, first] = recorded_.front().of_chunk.try_emplace(chunk);
+    if (!first) return Replayed(recorded->second, rows, step, latents);
+  }
+  return transformer_.Velocity(start_->conditioning, step, latents, rows, *attention_);
+}
+
+at::Tensor DenoisePass::Replayed(RecordedSteps::Step& recorded, const TokenRows& rows, int step,
+                                 const at::Tensor& latents) {
+  RecordedSteps& places = recorded_.front();
+  places.latents.copy_(latents);
+  places.conditioning.modulation.copy_(start_->conditioning.modulation.narrow(0, step, 1));
+  if (recorded.graph == nullptr) {
+    recorded.velocity =
+        at::empty({latents.size(0), rows.image.size(), transformer_.config().out_channels},
+                  latents.options());
+    recorded.graph = recorder_->Record([this, &places, &recorded, rows] {
+      recorded.velocity.copy_(
+          transformer_.Velocity(places.conditioning, 0, places.latents, rows, *attention_));
+    });
+  }
+  recorded.graph->Replay();
+  return recorded.velocity;
+}
+
+void DenoisePass::Free() {
+  recorded_.clear();
+  cache_.Free();
+}
+
+}  // namespace tessera

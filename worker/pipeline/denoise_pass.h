@@ -1,0 +1,87 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "worker/flux/flux_transformer.h"
+#include "worker/kernels/device_graph.h"
+#include "worker/parallel/chunk_layout.h"
+#include "worker/parallel/communicator.h"
+#include "worker/parallel/kv_cache.h"
+#include "worker/parallel/rotating_attention.h"
+#include "worker/parallel/step_plan.h"
+
+namespace tessera {
+
+// What one pass over the steps starts from; a run has one, true CFG two. What it refers to outlives
+// the run.
+struct PassStart {
+  const FluxConditioning& conditioning;
+  ChunkLayout layout;
+  int64_t images = 1;     // of the batch
+  bool keep_rows = true;  // keys and values outlive their step
+  Communicator& communicator;
+};
+
+// The forward passes of one rank, step after step, with their KV cache. With a recorder, a step
+// that exchanges nothing is replayed: of each size and chunk the first pass runs as it stands, the
+// second is recorded. Cache and recordings stay from run to run, the recordings of the sizes used
+// last. Owned by one thread.
+class DenoisePass {
+ public:
+  static constexpr int kRecordedSizes = 4;
+
+  explicit DenoisePass(const FluxTransformer& transformer, GraphRecorder* recorder = nullptr)
+      : transformer_(transformer), recorder_(recorder) {}
+  DenoisePass(const DenoisePass&) = delete;
+  DenoisePass& operator=(const DenoisePass&) = delete;
+
+  void Begin(const PassStart& start, const at::TensorOptions& options);
+
+  // The velocity [images, rows, out_channels] of the rows of this rank's chunk, good until the next
+  // call; chunk_of_rank[r] is the chunk of rank r. latents [images, all rows, in_channels]. Throws
+  // as RotatingAttention does.
+  at::Tensor Velocity(int step, StepKind kind, const std::vector<int>& chunk_of_rank,
+                      const at::Tensor& latents);
+
+  // Gives the memory back.
+  void Free();
+  int64_t cache_bytes() const { return cache_.bytes(); }
+
+ private:
+  struct Size {
+    ChunkLayout layout;
+    int64_t images, prompts;
+    bool keep_rows;
+    bool operator==(const Size&) const = default;
+  };
+  // The steps of one size, all reading the same places.
+  struct RecordedSteps {
+    struct Step {
+      at::Tensor velocity;
+      std::unique_ptr<DeviceGraph> graph;  // null: seen once
+    };
+    Size size;
+    FluxConditioning conditioning;  // with the modulation of one step
+    at::Tensor latents;
+    std::map<int, Step> of_chunk;
+  };
+
+  void BeginRecorded(const Size& size, const at::TensorOptions& options);
+  at::Tensor Replayed(RecordedSteps::Step& recorded, const TokenRows& rows, int step,
+                      const at::Tensor& latents);
+
+  const FluxTransformer& transformer_;
+  GraphRecorder* const recorder_;
+  KvCache cache_;
+  std::optional<PassStart> start_;
+  std::optional<RotatingAttention> attention_;
+  std::list<RecordedSteps> recorded_;  // the one in use, then those used before
+};
+
+}  // namespace tessera
