@@ -42,12 +42,16 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
   return {part(0), part(1), part(2)};
 }
 
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader) {
+  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps);
+  return LayerNormModulate(x, m.shift, m.scale, kEps);
+}
+
 void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
                               const at::Tensor& q,
                               const JointAttention::KeyValue& key_value) const {
   if (x.size(1) == 0) return;
-  const Modulation m = ModulationOf(vectors, 0, x.size(2));
-  const LinearInput y(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, inner]
+  const LinearInput y = Modulated(x, ModulationOf(vectors, 0, x.size(2)), to_q);
   const auto heads = [&](const Linear& linear) {
     return linear(y).unflatten(-1, {q.size(2), q.size(3)});
   };
@@ -61,8 +65,9 @@ void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
   const int64_t inner = x.size(2);
   GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention));
   const Modulation m = ModulationOf(vectors, 1, inner);
-  const at::Tensor hidden =
-      mlp_in.Gelu(LayerNormModulate(x, m.shift, m.scale, kEps));  // [B, rows, 4 * inner]
+  const LinearInput y = Modulated(x, m, mlp_in);
+  const LinearInput hidden =  // [B, rows, 4 * inner]
+      mlp_out.is_fp8() ? LinearInput(QuantizeGeluRows(/*head=*/{}, mlp_in(y))) : mlp_in.Gelu(y);
   GatedAdd(x, m.gate, mlp_out(hidden));
 }
 

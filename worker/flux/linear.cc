@@ -6,17 +6,6 @@
 #include "worker/kernels/linear_ops.h"
 
 namespace tessera {
-namespace {
-
-// x W^T + b by the FP8 weight, [..., out].
-at::Tensor Fp8Product(const Linear& linear, const LinearInput& x) {
-  std::vector<int64_t> sizes = x.tensor().sizes().vec();
-  sizes.back() = linear.bias.size(0);
-  return Fp8Linear(x.fp8(), *linear.fp8_weight, linear.bias).view(sizes);
-}
-
-}  // namespace
-
 LayerSet DefaultFp8Layers() {
   return {LayerClass::kDoubleQkv,    LayerClass::kDoubleOut, LayerClass::kDoubleMlpIn,
           LayerClass::kDoubleMlpOut, LayerClass::kSingleIn,  LayerClass::kSingleOut};
@@ -44,19 +33,19 @@ Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, i
 }
 
 at::Tensor Linear::operator()(const LinearInput& x) const {
-  return fp8_weight ? Fp8Product(*this, x) : LinearOp(x.tensor(), weight, bias);
+  return is_fp8() ? Fp8Linear(x.fp8(), *fp8_weight, bias) : LinearOp(x.tensor(), weight, bias);
 }
 
 at::Tensor Linear::Gelu(const LinearInput& x) const {
-  if (!fp8_weight) return LinearGelu(x.tensor(), weight, bias);
-  at::Tensor y = Fp8Product(*this, x);
+  if (!is_fp8()) return LinearGelu(x.tensor(), weight, bias);
+  at::Tensor y = (*this)(x);
   GeluTanh(y, y);
   return y;
 }
 
 void Linear::GeluInto(const LinearInput& x, at::Tensor& out) const {
-  if (!fp8_weight) return LinearGeluInto(x.tensor().flatten(0, -2), weight, bias, out);
-  GeluTanh(Fp8Product(*this, x).flatten(0, -2), out);
+  if (!is_fp8()) return LinearGeluInto(x.tensor().flatten(0, -2), weight, bias, out);
+  GeluTanh((*this)(x).flatten(0, -2), out);
 }
 
 }  // namespace tessera

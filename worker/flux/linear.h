@@ -29,11 +29,13 @@ using LayerSet = std::set<LayerClass>;
 // the loop stays as it is.
 LayerSet DefaultFp8Layers();
 
-// What linear layers read. Layers that are FP8 share its quantised rows. Used by one thread.
+// What linear layers read, [..., in]: rows in the working type, which layers that are FP8 share
+// quantised, or rows in FP8 alone, for such layers. Used by one thread.
 class LinearInput {
  public:
-  LinearInput(at::Tensor x) : x_(std::move(x)) {}  // NOLINT: any tensor is an input
-  const at::Tensor& tensor() const { return x_; }  // [..., in]
+  LinearInput(at::Tensor x) : x_(std::move(x)) {}       // NOLINT: any tensor is an input
+  LinearInput(Fp8Rows rows) : fp8_(std::move(rows)) {}  // NOLINT: so are quantised rows
+  const at::Tensor& tensor() const { return x_; }       // undefined for rows in FP8 alone
   const Fp8Rows& fp8() const;
 
  private:
@@ -43,12 +45,14 @@ class LinearInput {
 
 // y = x W^T + b, by a weight in the working type or in FP8.
 struct Linear {
-  at::Tensor weight;  // [out, in]; undefined once quantised
+  at::Tensor weight;  // [out, in]; undefined if it is FP8
   at::Tensor bias;    // [out]
   std::optional<Fp8Rows> fp8_weight;
 
+  bool is_fp8() const { return fp8_weight.has_value(); }
+
   static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out);
-  // With an FP8 weight if `fp8` contains `layer`.
+  // With an FP8 weight if `fp8` contains `layer`: as it is stored, or quantised.
   static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
                      LayerClass layer, const LayerSet& fp8);
 

@@ -35,7 +35,7 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
                           JointAttention& attention) const {
   const int64_t batch = rows.size(0), count = rows.size(1), inner = rows.size(2);
   const Modulation m = ModulationOf(vectors, 0, inner);
-  const LinearInput y(LayerNormModulate(rows, m.shift, m.scale, kEps));  // [B, rows, inner]
+  const LinearInput y = Modulated(rows, m, to_q);
 
   const JointAttention::KeyValue text = attention.TextRows(layer),
                                  image = attention.ImageRows(layer);
@@ -54,6 +54,11 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
   write(text_count, count - text_count, image_rope, image);
 
   // Attention output and MLP side by side, as the projection reads them.
+  if (out.is_fp8()) {
+    const at::Tensor hidden = mlp(y);  // before its GELU
+    GatedAdd(rows, m.gate, out(QuantizeGeluRows(attention.Attend(layer, q), hidden)));
+    return;
+  }
   const at::Tensor both = at::empty({batch * count, 5 * inner}, rows.options());
   at::Tensor hidden = both.narrow(1, inner, 4 * inner);
   mlp.GeluInto(y, hidden);

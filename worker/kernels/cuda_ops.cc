@@ -39,6 +39,20 @@ cuda::Vectors VectorsOf(const at::Tensor& t) { return {t.const_data_ptr(), Strid
 // [rows, D] as [1, rows, D].
 at::Tensor WithBatch(const at::Tensor& t) { return t.dim() == 2 ? t.unsqueeze(0) : t; }
 
+// Room for the quantised rows [..., width] of x [..., any width].
+Fp8Rows EmptyFp8Rows(const at::Tensor& x, int64_t width) {
+  const auto ending_in = [&x](int64_t size) {
+    std::vector<int64_t> sizes = x.sizes().vec();
+    sizes.back() = size;
+    return sizes;
+  };
+  return {at::empty(ending_in(width), x.options().dtype(at::kFloat8_e4m3fn)),
+          at::empty(ending_in(1), x.options().dtype(at::kFloat))};
+}
+cuda::Fp8Matrix MatrixOf(const Fp8Rows& rows) {
+  return {rows.values.mutable_data_ptr(), rows.scales.mutable_data_ptr<float>()};
+}
+
 // launch(stream) with the device of `t` current.
 template <typename F>
 void Enqueue(const at::Tensor& t, const F& launch) {
@@ -119,6 +133,42 @@ at::Tensor PictureToRgb8(const at::Tensor& picture) {
                                rgb.mutable_data_ptr<uint8_t>(), stream);
   });
   return rgb;
+}
+
+Fp8Rows QuantizeRows(const at::Tensor& x) {
+  const int64_t width = x.size(-1);
+  const at::Tensor rows = x.dim() == 3 ? x : x.reshape({1, -1, width});
+  Fp8Rows y = EmptyFp8Rows(x, width);
+  Enqueue(x, [&](cudaStream_t stream) {
+    return cuda::QuantizeRows(ElementOf(x), rows.size(0), rows.size(1),
+                              {.head = RowsOf(rows), .head_width = width}, MatrixOf(y), stream);
+  });
+  return y;
+}
+
+Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                             double eps) {
+  Fp8Rows y = EmptyFp8Rows(x, x.size(2));
+  Enqueue(x, [&](cudaStream_t stream) {
+    return cuda::LayerNormModulateFp8(ElementOf(x), {x.size(0), x.size(1), x.size(2)}, RowsOf(x),
+                                      VectorsOf(shift), VectorsOf(scale), static_cast<float>(eps),
+                                      MatrixOf(y), stream);
+  });
+  return y;
+}
+
+Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
+  cuda::RowParts parts = {.tail = RowsOf(tail), .tail_width = tail.size(2)};
+  if (head.defined()) {
+    parts.head = RowsOf(head);
+    parts.head_width = head.size(2);
+  }
+  Fp8Rows y = EmptyFp8Rows(tail, parts.head_width + parts.tail_width);
+  Enqueue(tail, [&](cudaStream_t stream) {
+    return cuda::QuantizeRows(ElementOf(tail), tail.size(0), tail.size(1), parts, MatrixOf(y),
+                              stream);
+  });
+  return y;
 }
 
 }  // namespace cuda_ops

@@ -4,6 +4,9 @@
 
 #include <limits>
 
+#include "worker/kernels/cuda_ops.h"
+#include "worker/kernels/fused_ops.h"
+
 namespace tessera {
 namespace {
 
@@ -14,31 +17,78 @@ constexpr int64_t kMultiple = 16;  // of the device GEMM's sizes
 constexpr bool kFastAccumulation = false;
 
 bool FitsScaledMm(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
-  return x.values.is_cuda() && bias.scalar_type() == at::kBFloat16 && x.values.size(0) > 0 &&
+  return x.values.is_cuda() && bias.scalar_type() == at::kBFloat16 && x.scales.numel() > 0 &&
          weight.values.size(0) % kMultiple == 0 && weight.values.size(1) % kMultiple == 0;
 }
+
+bool RowsAreDense(const at::Tensor& t) { return t.size(-1) == 1 || t.stride(-1) == 1; }
 
 }  // namespace
 
 Fp8Rows QuantizeRows(const at::Tensor& x) {
-  const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(at::kFloat);
-  const at::Tensor scales = rows.abs()
-                                .amax(1, /*keepdim=*/true)
-                                .div_(kLargest)
-                                .clamp_min_(std::numeric_limits<float>::min());
-  // A conversion does not saturate, and x / scale may round to a little more than the largest.
-  return {rows.div(scales).clamp_(-kLargest, kLargest).to(at::kFloat8_e4m3fn), scales};
+  return RowsAreDense(x) && cuda_ops::Runs({&x}) ? cuda_ops::QuantizeRows(x)
+                                                 : reference::QuantizeRows(x);
+}
+
+Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                             double eps) {
+  if (RowsAreDense(x) && RowsAreDense(shift) && RowsAreDense(scale) &&
+      cuda_ops::Runs({&x, &shift, &scale})) {
+    return cuda_ops::LayerNormModulateFp8(x, shift, scale, eps);
+  }
+  return QuantizeRows(LayerNormModulate(x, shift, scale, eps));
+}
+
+Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
+  const at::Tensor& first = head.defined() ? head : tail;
+  if (RowsAreDense(first) && RowsAreDense(tail) && cuda_ops::Runs({&first, &tail})) {
+    return cuda_ops::QuantizeGeluRows(head, tail);
+  }
+  return reference::QuantizeGeluRows(head, tail);
 }
 
 at::Tensor Dequantized(const Fp8Rows& rows) { return rows.values.to(at::kFloat).mul_(rows.scales); }
 
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
   if (!FitsScaledMm(x, weight, bias)) return reference::Fp8Linear(x, weight, bias);
-  return at::_scaled_mm(x.values, weight.values.t(), x.scales, weight.scales.t(), bias,
-                        /*scale_result=*/{}, at::kBFloat16, kFastAccumulation);
+  std::vector<int64_t> sizes = x.values.sizes().vec();
+  sizes.back() = weight.values.size(0);
+  return at::_scaled_mm(x.values.flatten(0, -2), weight.values.t(), x.scales.flatten(0, -2),
+                        weight.scales.t(), bias, /*scale_result=*/{}, at::kBFloat16,
+                        kFastAccumulation)
+      .view(sizes);
 }
 
 namespace reference {
+
+Fp8Rows QuantizeRows(const at::Tensor& x) {
+  const at::Tensor rows =
+      x.to(at::kFloat, /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::Contiguous);
+  // A tensor, since ATen multiplies by the inverse of a number on CUDA.
+  const at::Tensor largest = at::full({1}, kLargest, rows.options());
+  const at::Tensor scales = rows.abs()
+                                .amax(-1, /*keepdim=*/true)
+                                .div_(largest)
+                                .clamp_min_(std::numeric_limits<float>::min());
+  // A conversion does not saturate, and x / scale may round to a little more than the largest.
+  return {rows.div(scales).clamp_(-kLargest, kLargest).to(at::kFloat8_e4m3fn), scales};
+}
+
+Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                             double eps) {
+  return QuantizeRows(LayerNormModulate(x, shift, scale, eps));
+}
+
+Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
+  const int64_t before = head.defined() ? head.size(-1) : 0;
+  std::vector<int64_t> sizes = tail.sizes().vec();
+  sizes.back() += before;
+  const at::Tensor joined = at::empty(sizes, tail.options());
+  if (head.defined()) joined.narrow(-1, 0, before).copy_(head);
+  at::Tensor after = joined.narrow(-1, before, tail.size(-1));
+  GeluTanh(tail, after);
+  return QuantizeRows(joined);
+}
 
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
   at::Tensor y = at::linear(x.values.to(at::kFloat), weight.values.to(at::kFloat));

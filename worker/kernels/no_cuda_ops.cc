@@ -26,6 +26,11 @@ void GatedAdd(at::Tensor&, const at::Tensor&, const at::Tensor&) { NotBuilt(); }
 void GeluTanh(const at::Tensor&, at::Tensor&) { NotBuilt(); }
 void EulerUpdate(at::Tensor&, const at::Tensor&, float) { NotBuilt(); }
 at::Tensor PictureToRgb8(const at::Tensor&) { NotBuilt(); }
+Fp8Rows QuantizeRows(const at::Tensor&) { NotBuilt(); }
+Fp8Rows LayerNormModulateFp8(const at::Tensor&, const at::Tensor&, const at::Tensor&, double) {
+  NotBuilt();
+}
+Fp8Rows QuantizeGeluRows(const at::Tensor&, const at::Tensor&) { NotBuilt(); }
 
 }  // namespace cuda_ops
 }  // namespace tessera

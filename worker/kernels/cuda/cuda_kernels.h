@@ -4,12 +4,12 @@
 
 #include <cstdint>
 
-// The CUDA kernels behind worker/kernels/fused_ops.h, over raw device memory: no tensors here, so
-// that nvcc need not read ATen. Every function enqueues on `stream` of the current device and
-// returns the launch's error; nothing is checked beyond what is said here. Sums and products are
-// float32. A result is rounded to the element type wherever the ATen twin rounds, so that a kernel
-// differs from its twin by the order of its sums and the last bit of rsqrt and tanh alone.
-// Any width and alignment; accesses are 16 bytes wide where width and places allow it.
+// The CUDA kernels behind worker/kernels/fused_ops.h and fp8_ops.h, over raw device memory: no
+// tensors here, so that nvcc need not read ATen. Every function enqueues on `stream` of the current
+// device and returns the launch's error; nothing is checked beyond what is said here. Sums and
+// products are float32. A result is rounded to the element type wherever the ATen twin rounds, so
+// that a kernel differs from its twin by the order of its sums and the last bit of rsqrt and tanh
+// alone. Any width and alignment; accesses are 16 bytes wide where width and places allow it.
 namespace tessera::cuda {
 
 enum class Element { kFloat32, kBFloat16, kFloat16 };
@@ -39,6 +39,27 @@ struct Extent {
 cudaError_t LayerNormModulate(Element type, const Extent& extent, const ConstRows& x,
                               const Vectors& shift, const Vectors& scale, float eps, const Rows& y,
                               cudaStream_t stream);
+
+// Rows of FP8 (E4M3) without gaps, one after the other, and a scale for each.
+struct Fp8Matrix {
+  void* values;
+  float* scales;
+};
+
+// The same, quantised: scale = largest magnitude / 448, value = y / scale.
+cudaError_t LayerNormModulateFp8(Element type, const Extent& extent, const ConstRows& x,
+                                 const Vectors& shift, const Vectors& scale, float eps,
+                                 const Fp8Matrix& y, cudaStream_t stream);
+
+// Rows made of two others, of which either may be 0 wide.
+struct RowParts {
+  ConstRows head, tail;
+  int64_t head_width, tail_width;
+};
+
+// y = [head | gelu(tail)], quantised. `rows`: of each batch item.
+cudaError_t QuantizeRows(Element type, int64_t batch, int64_t rows, const RowParts& x,
+                         const Fp8Matrix& y, cudaStream_t stream);
 
 // x += gate * y.
 cudaError_t GatedAdd(Element type, const Extent& extent, const Rows& x, const Vectors& gate,

@@ -50,6 +50,7 @@ constexpr int kWideLanes = 16 / sizeof(T);
 // on multiples of 16.
 template <typename T, int kLanes>
 struct alignas(kLanes == kWideLanes<T> ? 16 : alignof(T)) Pack {
+  static constexpr int kSize = kLanes;
   T lanes[kLanes];
 
   __device__ float operator[](int i) const { return ToFloat(lanes[i]); }

@@ -1,3 +1,4 @@
+#include "worker/kernels/cuda/gelu.cuh"
 #include "worker/kernels/cuda/launch.cuh"
 
 namespace tessera::cuda {
@@ -5,14 +6,6 @@ namespace {
 
 // Threads of a block; a row of FLUX's MLP gives each a few packs.
 constexpr int kThreads = 512;
-
-// Hendrycks and Gimpel 2016, in the order of ATen's operations.
-__device__ float Gelu(float x) {
-  constexpr float kBeta = 0.7978845608028654F;  // sqrt(2 / pi)
-  constexpr float kKappa = 0.044715F;
-  const float inner = kBeta * (x + kKappa * (x * x * x));
-  return 0.5F * x * (1.0F + tanhf(inner));
-}
 
 template <typename T, int kLanes>
 __global__ void GeluTanhKernel(Extent extent, ConstRows x, Rows y) {

@@ -1,93 +1,94 @@
-#include "worker/kernels/cuda/launch.cuh"
+#include "worker/kernels/cuda/block_row.cuh"
+#include "worker/kernels/cuda/fp8_row.cuh"
 
 namespace tessera::cuda {
 namespace {
 
-// Packs of a row that a thread keeps in registers over the three passes; a longer row's others are
-// read again, from the cache.
-constexpr int kHeld = 4;
+__device__ float BlockSum(float x) {
+  return BlockReduce(x, [](float a, float b) { return a + b; });
+}
 
+struct Arguments {
+  Extent extent;
+  ConstRows x;
+  Vectors shift, scale;
+  float eps;
+};
+
+// layer_norm(x) * (1 + scale) + shift: the row that this block computes. Every thread takes part.
 template <typename T, int kLanes>
-class BlockRow {
+class ModulatedRow {
  public:
   using Packed = Pack<T, kLanes>;
 
-  __device__ BlockRow(const T* row, int64_t width) : row_(row), packs_(width / kLanes) {
-#pragma unroll
-    for (int i = 0; i < kHeld; ++i) {
-      if (Index(i) < packs_) held_[i] = Packed::Load(row_, Index(i));
-    }
-  }
+  __device__ explicit ModulatedRow(const Arguments& arguments)
+      : ModulatedRow(arguments, blockIdx.x / arguments.extent.rows,
+                     blockIdx.x % arguments.extent.rows) {}
 
   // f(index, pack) for each of this thread's packs.
   template <typename F>
   __device__ void ForEach(const F& f) const {
+    in_.ForEach([&](int64_t index, const Packed& pack) {
+      const auto b = Packed::Load(shifts_, index);
+      const auto s = Packed::Load(scales_, index);
+      Packed result;
 #pragma unroll
-    for (int i = 0; i < kHeld; ++i) {
-      if (Index(i) < packs_) f(Index(i), held_[i]);
-    }
-    for (int64_t index = Index(kHeld); index < packs_; index += blockDim.x) {
-      f(index, Packed::Load(row_, index));
-    }
+      for (int i = 0; i < kLanes; ++i) {
+        const float norm = Mul<T>(pack[i] - mean_, inverse_);
+        result.Set(i, Add<T>(Mul<T>(norm, Add<T>(1.0F, s[i])), b[i]));
+      }
+      f(index, result);
+    });
   }
 
  private:
-  __device__ static int64_t Index(int i) {
-    return threadIdx.x + static_cast<int64_t>(i) * blockDim.x;
+  __device__ ModulatedRow(const Arguments& arguments, int64_t batch, int64_t row)
+      : in_({RowOf<T>(arguments.x, batch, row)}, arguments.extent.width / kLanes),
+        shifts_(VectorOf<T>(arguments.shift, batch)),
+        scales_(VectorOf<T>(arguments.scale, batch)) {
+    const float width = static_cast<float>(arguments.extent.width);
+    float sum = 0;
+    in_.ForEach([&](int64_t, const Packed& pack) {
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) sum += pack[i];
+    });
+    mean_ = BlockSum(sum) / width;
+
+    float squares = 0;
+    in_.ForEach([&](int64_t, const Packed& pack) {
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) squares += (pack[i] - mean_) * (pack[i] - mean_);
+    });
+    inverse_ = rsqrtf(BlockSum(squares) / width + arguments.eps);
   }
 
-  const T* const row_;
-  const int64_t packs_;
-  Packed held_[kHeld];
+  const BlockRow<StoredPacks<T, kLanes>> in_;
+  const T* const shifts_;
+  const T* const scales_;
+  float mean_, inverse_;
 };
 
-// The sum over the block's threads, on all of them.
-__device__ float BlockSum(float x) {
-  __shared__ float sums[kWarp];
-  for (int mask = kWarp / 2; mask > 0; mask /= 2) x += __shfl_xor_sync(0xffffffffU, x, mask);
-  __syncthreads();  // the sums of the call before have been read
-  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = x;
-  __syncthreads();
-  float total = 0;
-  for (unsigned warp = 0; warp < blockDim.x / kWarp; ++warp) total += sums[warp];
-  return total;
+template <typename T, int kLanes>
+__global__ void __launch_bounds__(kMaxThreads)
+    LayerNormModulateKernel(Arguments arguments, Rows y) {
+  const int64_t rows = arguments.extent.rows;
+  T* const out = RowOf<T>(y, blockIdx.x / rows, blockIdx.x % rows);
+  ModulatedRow<T, kLanes>(arguments).ForEach(
+      [&](int64_t index, const Pack<T, kLanes>& pack) { pack.Store(out, index); });
 }
 
 template <typename T, int kLanes>
-__global__ void LayerNormModulateKernel(Extent extent, ConstRows x, Vectors shift, Vectors scale,
-                                        float eps, Rows y) {
-  const int64_t batch = blockIdx.x / extent.rows, row = blockIdx.x % extent.rows;
-  const BlockRow<T, kLanes> in(RowOf<T>(x, batch, row), extent.width);
-  const float width = static_cast<float>(extent.width);
+__global__ void __launch_bounds__(kMaxThreads)
+    LayerNormModulateFp8Kernel(Arguments arguments, Fp8Matrix y) {
+  WriteFp8(ModulatedRow<T, kLanes>(arguments), arguments.extent.width, y);
+}
 
-  float sum = 0;
-  in.ForEach([&](int64_t, const Pack<T, kLanes>& pack) {
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) sum += pack[i];
-  });
-  const float mean = BlockSum(sum) / width;
-
-  float squares = 0;
-  in.ForEach([&](int64_t, const Pack<T, kLanes>& pack) {
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) squares += (pack[i] - mean) * (pack[i] - mean);
-  });
-  const float inverse = rsqrtf(BlockSum(squares) / width + eps);
-
-  const T* const shifts = VectorOf<T>(shift, batch);
-  const T* const scales = VectorOf<T>(scale, batch);
-  T* const out = RowOf<T>(y, batch, row);
-  in.ForEach([&](int64_t index, const Pack<T, kLanes>& pack) {
-    const auto b = Pack<T, kLanes>::Load(shifts, index);
-    const auto s = Pack<T, kLanes>::Load(scales, index);
-    Pack<T, kLanes> result;
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) {
-      const float norm = Mul<T>(pack[i] - mean, inverse);
-      result.Set(i, Add<T>(Mul<T>(norm, Add<T>(1.0F, s[i])), b[i]));
-    }
-    result.Store(out, index);
-  });
+Alignment InputAlignment(Element type, const Arguments& arguments) {
+  return Alignment(type)
+      .Elements(arguments.extent.width)
+      .RowsOf(arguments.x)
+      .VectorsOf(arguments.shift)
+      .VectorsOf(arguments.scale);
 }
 
 }  // namespace
@@ -95,13 +96,24 @@ __global__ void LayerNormModulateKernel(Extent extent, ConstRows x, Vectors shif
 cudaError_t LayerNormModulate(Element type, const Extent& extent, const ConstRows& x,
                               const Vectors& shift, const Vectors& scale, float eps, const Rows& y,
                               cudaStream_t stream) {
-  const Alignment alignment =
-      Alignment(type).Elements(extent.width).RowsOf(x).RowsOf(y).VectorsOf(shift).VectorsOf(scale);
-  return Dispatch<1>(type, alignment, [&](auto element, auto lanes) {
-    const int threads = ThreadsFor((extent.width / lanes + kHeld - 1) / kHeld);
-    return Launch(LayerNormModulateKernel<decltype(element), lanes>, extent.batch * extent.rows,
-                  threads, stream, extent, x, shift, scale, eps, y);
-  });
+  const Arguments arguments = {extent, x, shift, scale, eps};
+  return Dispatch<1>(
+      type, InputAlignment(type, arguments).RowsOf(y), [&](auto element, auto lanes) {
+        return Launch(LayerNormModulateKernel<decltype(element), lanes>, extent.batch * extent.rows,
+                      ThreadsForRow(extent.width / lanes), stream, arguments, y);
+      });
+}
+
+cudaError_t LayerNormModulateFp8(Element type, const Extent& extent, const ConstRows& x,
+                                 const Vectors& shift, const Vectors& scale, float eps,
+                                 const Fp8Matrix& y, cudaStream_t stream) {
+  const Arguments arguments = {extent, x, shift, scale, eps};
+  return Dispatch<1>(type, InputAlignment(type, arguments).Address(y.values),
+                     [&](auto element, auto lanes) {
+                       return Launch(LayerNormModulateFp8Kernel<decltype(element), lanes>,
+                                     extent.batch * extent.rows,
+                                     ThreadsForRow(extent.width / lanes), stream, arguments, y);
+                     });
 }
 
 }  // namespace tessera::cuda

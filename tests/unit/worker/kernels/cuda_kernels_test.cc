@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/gpu.h"
 #include "worker/kernels/cuda_ops.h"
+#include "worker/kernels/fp8_ops.h"
 #include "worker/kernels/fused_ops.h"
 #include "worker/kernels/kernel_choice.h"
 
@@ -123,6 +125,71 @@ TEST_P(CudaKernelsTest, GeluTanhBesideOtherFeatures) {
     };
     ExpectAgreement("GeluTanh", {Random({batch * rows, gap + width})}, op(&GeluTanh),
                     op(&reference::GeluTanh));
+  }
+}
+
+// Byte for byte: what is quantised has the same bits for the kernel and for its twin.
+void ExpectEqualFp8(const std::string& what, const Fp8Rows& expected, const Fp8Rows& actual) {
+  ASSERT_EQ(expected.values.sizes(), actual.values.sizes()) << what;
+  EXPECT_TRUE(at::equal(expected.scales, actual.scales)) << what << " " << expected.values.sizes();
+  EXPECT_TRUE(at::equal(expected.values.view(at::kByte), actual.values.view(at::kByte)))
+      << what << " " << expected.values.sizes();
+}
+
+TEST_P(CudaKernelsTest, QuantizeRows) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    const at::Tensor x = RandomRows(batch, rows, width, gap);
+    ASSERT_TRUE(cuda_ops::Runs({&x}));
+    ExpectEqualFp8("QuantizeRows", reference::QuantizeRows(x), QuantizeRows(x));
+    ExpectEqualFp8("QuantizeRows [rows, width]", reference::QuantizeRows(x.select(0, batch - 1)),
+                   QuantizeRows(x.select(0, batch - 1)));
+  }
+}
+
+// Every finite value of the type, and what a row of zeros, one with NaN and one with infinity give.
+TEST_P(CudaKernelsTest, QuantizeRowsOfAllMagnitudes) {
+  at::Tensor x = at::logspace(-45, 38, 64 * 1000, 10, at::kDouble).to(at::kFloat);
+  x = at::cat({x, -x, at::zeros({64 * 1000})}).to(GetParam()).to(at::kCUDA);
+  x = x.masked_fill(x.isinf(), 1).view({-1, 64});
+  ExpectEqualFp8("magnitudes", reference::QuantizeRows(x), QuantizeRows(x));
+  ExpectEqualFp8("magnitudes in one row", reference::QuantizeRows(x.view({1, -1})),
+                 QuantizeRows(x.view({1, -1})));
+  for (const double odd :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
+        -std::numeric_limits<double>::infinity()}) {
+    at::Tensor row = Random({3, 2000});
+    row[1][1234] = odd;
+    const at::Tensor y = Dequantized(QuantizeRows(row));
+    EXPECT_TRUE(at::equal(y.isnan(), Dequantized(reference::QuantizeRows(row)).isnan())) << odd;
+  }
+}
+
+TEST_P(CudaKernelsTest, LayerNormModulateFp8) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    for (const int64_t modulations : {int64_t{1}, batch}) {
+      const at::Tensor x = RandomRows(batch, rows, width, gap);
+      const at::Tensor vectors = Random({modulations, 1, 3 * width});
+      const at::Tensor shift = vectors.narrow(-1, 0, width),
+                       scale = vectors.narrow(-1, width, width);
+      ExpectEqualFp8("LayerNormModulateFp8",
+                     reference::QuantizeRows(LayerNormModulate(x, shift, scale, kEps)),
+                     LayerNormModulateFp8(x, shift, scale, kEps));
+    }
+  }
+}
+
+TEST_P(CudaKernelsTest, QuantizeGeluRows) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    const at::Tensor tail = RandomRows(batch, rows, width, gap);
+    at::Tensor gelu = at::empty_like(tail);
+    GeluTanh(tail, gelu);
+    ExpectEqualFp8("QuantizeGeluRows", reference::QuantizeRows(gelu), QuantizeGeluRows({}, tail));
+    for (const int64_t head_width : {1, 24, 3072}) {
+      const at::Tensor head = RandomRows(batch, rows, head_width, gap);
+      ExpectEqualFp8("QuantizeGeluRows with a head",
+                     reference::QuantizeRows(at::cat({head, gelu}, -1)),
+                     QuantizeGeluRows(head, tail));
+    }
   }
 }
 
