@@ -5,7 +5,9 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "worker/kernels/cublaslt.h"
 #include "worker/kernels/fused_ops.h"
 
 namespace tessera {
@@ -32,22 +34,46 @@ bool FitsOneDnn(const at::Tensor& x, const at::Tensor& weight) {
          weight.is_contiguous() && at::globalContext().userEnabledMkldnn();
 }
 
+// The layer by cuBLASLt, or an undefined tensor where it goes elsewhere.
+at::Tensor CublasLtLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                          Activation activation) {
+  if (!GoesToCublasLt(x)) return {};
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  const at::Tensor y = at::empty(sizes, x.options());
+  const bool ran = LinearByCublasLt({.x = x.reshape({-1, x.size(-1)}),
+                                     .weight = weight,
+                                     .bias = bias,
+                                     .y = y.view({-1, sizes.back()}),
+                                     .activation = activation});
+  return ran ? y : at::Tensor();
+}
+
 }  // namespace
 
 at::Tensor LinearOp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!FitsOneDnn(x, weight)) return reference::LinearOp(x, weight, bias);
-  return OneDnnLinear(x, weight, bias, "none", std::nullopt);
+  if (FitsOneDnn(x, weight)) return OneDnnLinear(x, weight, bias, "none", std::nullopt);
+  const at::Tensor y = CublasLtLinear(x, weight, bias, Activation::kNone);
+  return y.defined() ? y : reference::LinearOp(x, weight, bias);
 }
 
 at::Tensor LinearGelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!FitsOneDnn(x, weight)) return reference::LinearGelu(x, weight, bias);
-  return OneDnnLinear(x, weight, bias, "gelu", "tanh");
+  if (FitsOneDnn(x, weight)) return OneDnnLinear(x, weight, bias, "gelu", "tanh");
+  const at::Tensor y = CublasLtLinear(x, weight, bias, Activation::kGeluTanh);
+  return y.defined() ? y : reference::LinearGelu(x, weight, bias);
 }
 
 void LinearGeluInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     at::Tensor& out) {
-  if (!FitsOneDnn(x, weight)) return reference::LinearGeluInto(x, weight, bias, out);
-  out.copy_(OneDnnLinear(x, weight, bias, "gelu", "tanh"));
+  if (FitsOneDnn(x, weight)) {
+    out.copy_(OneDnnLinear(x, weight, bias, "gelu", "tanh"));
+    return;
+  }
+  const bool ran =
+      GoesToCublasLt(x) &&
+      LinearByCublasLt(
+          {.x = x, .weight = weight, .bias = bias, .y = out, .activation = Activation::kGeluTanh});
+  if (!ran) reference::LinearGeluInto(x, weight, bias, out);
 }
 
 namespace reference {
