@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "worker/kernels/cublaslt.h"
 #include "worker/kernels/cuda_ops.h"
 #include "worker/kernels/fused_ops.h"
 
@@ -12,11 +13,8 @@ namespace {
 
 constexpr double kLargest = 448;   // of E4M3
 constexpr int64_t kMultiple = 16;  // of the device GEMM's sizes
-// Sums of partial products in float32 outside of the tensor cores: exact sums until the cheaper
-// ones have been measured.
-constexpr bool kFastAccumulation = false;
 
-bool FitsScaledMm(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
+bool FitsTensorCores(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
   return x.values.is_cuda() && bias.scalar_type() == at::kBFloat16 && x.scales.numel() > 0 &&
          weight.values.size(0) % kMultiple == 0 && weight.values.size(1) % kMultiple == 0;
 }
@@ -50,12 +48,25 @@ Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
 at::Tensor Dequantized(const Fp8Rows& rows) { return rows.values.to(at::kFloat).mul_(rows.scales); }
 
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
-  if (!FitsScaledMm(x, weight, bias)) return reference::Fp8Linear(x, weight, bias);
+  if (!FitsTensorCores(x, weight, bias)) return reference::Fp8Linear(x, weight, bias);
   std::vector<int64_t> sizes = x.values.sizes().vec();
   sizes.back() = weight.values.size(0);
-  return at::_scaled_mm(x.values.flatten(0, -2), weight.values.t(), x.scales.flatten(0, -2),
-                        weight.scales.t(), bias, /*scale_result=*/{}, at::kBFloat16,
-                        kFastAccumulation)
+  const at::Tensor rows = x.values.flatten(0, -2);
+  if (GoesToCublasLt(rows)) {
+    const at::Tensor y = at::empty({rows.size(0), sizes.back()}, bias.options());
+    if (LinearByCublasLt({.x = rows,
+                          .weight = weight.values,
+                          .bias = bias,
+                          .y = y,
+                          .x_scales = x.scales,
+                          .weight_scales = weight.scales,
+                          .accumulation = ChosenFp8Accumulation()})) {
+      return y.view(sizes);
+    }
+  }
+  return at::_scaled_mm(rows, weight.values.t(), x.scales.flatten(0, -2), weight.scales.t(), bias,
+                        /*scale_result=*/{}, at::kBFloat16,
+                        ChosenFp8Accumulation() == Fp8Accumulation::kFast)
       .view(sizes);
 }
 
