@@ -75,6 +75,7 @@ absl::StatusOr<ModelInfo> FromLinkModel(const internal::v1::ModelInfo& model) {
 JobMemory FromLinkMemory(const internal::v1::JobMemory& memory) {
   return {.costs = {.layers = memory.layers(),
                     .kv_row = memory.kv_row(),
+                    .open_layer_row = memory.open_layer_row(),
                     .computed_row = memory.computed_row(),
                     .recorded_row = memory.recorded_row(),
                     .any_row = memory.any_row(),

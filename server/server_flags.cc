@@ -11,6 +11,7 @@
 #include "worker/base/random_hex.h"
 #include "worker/base/status_macros.h"
 #include "worker/base/token_file.h"
+#include "worker/model/dtype_names.h"
 #include "worker/model/model_info.h"
 
 namespace tessera {
@@ -48,8 +49,7 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
       "MiB of pictures kept for calls that come again with their request_id; 0: none")
       ->check(CLI::Range(0, 1 << 20));
   Add(app, "dtype", flags.dtype, "Of spawned workers; empty: float32 on cpu, bfloat16 on cuda")
-      ->check(CLI::IsMember(
-          {"", "float32", "bfloat16", "float16", "float32+fp8", "bfloat16+fp8", "float16+fp8"}));
+      ->check(CLI::IsMember(DtypeNames()));
   Add(app, "threads", flags.threads, "Of each spawned worker; 0: an equal share of the cores")
       ->check(CLI::Range(0, 1024));
   Add(app, "text-encoder", flags.text_encoder, "Of spawned workers: who encodes prompts")

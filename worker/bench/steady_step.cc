@@ -10,8 +10,9 @@
 
 namespace tessera {
 
-SteadyStep::SteadyStep(const FluxTransformer& transformer, DenoiseJob job, GraphRecorder* recorder)
-    : job_(std::move(job)), one_of_many_(transformer, recorder), alone_(transformer, recorder) {
+SteadyStep::SteadyStep(const FluxTransformer& transformer, DenoiseJob job,
+                       const DenoiseOptions& options)
+    : job_(std::move(job)), one_of_many_(transformer, options), alone_(transformer, options) {
   const at::Tensor& latents = job_.latents;
   velocity_ = at::zeros({latents.size(0), latents.size(1), transformer.config().out_channels},
                         latents.options());

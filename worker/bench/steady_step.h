@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/flux/flux_transformer.h"
-#include "worker/kernels/device_graph.h"
 #include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/denoise_pass.h"
 #include "worker/pipeline/denoiser.h"
@@ -16,9 +15,9 @@ namespace tessera {
 // what tensor code throws.
 class SteadyStep {
  public:
-  // Fills the cache by an exact pass. `transformer` outlives the object, and so does a recorder,
-  // with which steps are replayed.
-  SteadyStep(const FluxTransformer& transformer, DenoiseJob job, GraphRecorder* recorder = nullptr);
+  // Fills the cache by an exact pass. `transformer` outlives the object.
+  SteadyStep(const FluxTransformer& transformer, DenoiseJob job,
+             const DenoiseOptions& options = {});
 
   // Milliseconds per step over `count` steps of chunk `chunk` of `ranks`; the host does not
   // wait for a device in between. One rank is the whole step, over the cache that one rank has.

@@ -39,6 +39,7 @@ pb::JobMemory ToProto(const JobMemory& memory) {
   message.set_shared(memory.shared);
   message.set_layers(memory.costs.layers);
   message.set_kv_row(memory.costs.kv_row);
+  message.set_open_layer_row(memory.costs.open_layer_row);
   message.set_computed_row(memory.costs.computed_row);
   message.set_recorded_row(memory.costs.recorded_row);
   message.set_any_row(memory.costs.any_row);

@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "worker/base/status_macros.h"
 #include "worker/base/token_file.h"
+#include "worker/model/dtype_names.h"
 
 namespace tessera {
 namespace {
@@ -32,9 +33,10 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "device", flags.device, "cpu, cuda or cuda:K");
   Add(app, "devices", devices, "Several, as 0-7 or 0,2 or cpu,cpu: a child process for each");
   Add(app, "dtype", flags.dtype,
-      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large linear layers in FP8")
-      ->check(CLI::IsMember(
-          {"", "float32", "bfloat16", "float16", "float32+fp8", "bfloat16+fp8", "float16+fp8"}));
+      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large linear layers in FP8; +fp8kv: cached "
+      "keys "
+      "and values too")
+      ->check(CLI::IsMember(DtypeNames()));
   Add(app, "threads", flags.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024));
   Add(app, "text-encoder", flags.text_encoder,
       "Who encodes prompts: every-rank, rank0 for all, or cpu: rank 0 on its host's processor")

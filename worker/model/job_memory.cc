@@ -49,7 +49,8 @@ MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
   const double denoise = mine * ToDouble(costs.computed_row);
   const double beside = passes * ToDouble(size.steps) * ToDouble(costs.step) +
                         (passes + images) * rows * ToDouble(costs.any_row);
-  return {.kv_cache = ToBytes(passes * layers * images * rows * ToDouble(costs.kv_row)),
+  const double row = layers * ToDouble(costs.kv_row) + ToDouble(costs.open_layer_row);
+  return {.kv_cache = ToBytes(passes * images * rows * row),
           .recorded = ToBytes(mine * ToDouble(costs.recorded_row)),
           .activations = ToBytes(beside + std::max({text, denoise, DecodeBytes(size, costs)}))};
 }

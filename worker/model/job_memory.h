@@ -23,8 +23,9 @@ struct JobSize {
 // Bytes that a job takes of a rank, beside the weights. A row is a token of the joint sequence of
 // one picture; a pass is one of true CFG's two.
 struct MemoryCosts {
-  int64_t layers = 0;         // with attention
-  int64_t kv_row = 0;         // per layer and pass: K and V
+  int64_t layers = 0;          // with attention
+  int64_t kv_row = 0;          // per layer and pass: K and V
+  int64_t open_layer_row = 0;  // per pass: of the layer in use, where layers are stored packed
   int64_t computed_row = 0;   // of the rows that this rank computes, at the worst moment of a block
   int64_t recorded_row = 0;   // of the rows that this rank computes, in recorded steps
   int64_t any_row = 0;        // of all rows: rotary table, latents, velocity

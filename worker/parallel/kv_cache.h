@@ -4,10 +4,20 @@
 
 #include <vector>
 
+#include "worker/flux/token_rows.h"
+#include "worker/kernels/fp8_ops.h"
+
 namespace tessera {
+
+// How rows wait for the next step: in the type in which they were computed, or as E4M3 with a scale
+// for each head of a row.
+enum class KvStorage { kAsComputed, kFp8 };
 
 // Keys and values of the attention layers of one pass, rows in canonical order: all text tokens,
 // then all image tokens, whatever the rank. K is stored after norm and rotary embedding.
+//
+// In kFp8 the layers share one buffer of rows as computed, so that what a step computes or gathers
+// is read as it is, and only what has waited since an earlier step is rounded.
 class KvCache {
  public:
   struct Shape {
@@ -22,20 +32,25 @@ class KvCache {
 
   // Makes room for `shape`. Buffers that are large enough stay where they are; otherwise all are
   // new and true comes back. What they hold is unspecified.
-  bool Reserve(const Shape& shape, const at::TensorOptions& options);
+  bool Reserve(const Shape& shape, const at::TensorOptions& options,
+               KvStorage storage = KvStorage::kAsComputed);
   void Free();
 
   // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the
   // exchange.
-  const at::Tensor& Layer(int64_t layer) const { return layers_[layer % shape_.layers]; }
+  const at::Tensor& Layer(int64_t layer) const { return layers_[layer % layers_.size()]; }
+  // In kFp8, before and after the layer's turn in a step (nothing otherwise): makes Layer what was
+  // stored; stores these rows of it.
+  void Restore(int64_t layer) const;
+  void Store(int64_t layer, const RowRange& rows) const;
+
   int64_t bytes() const;
 
  private:
-  bool HasRoomFor(const Shape& shape, const at::TensorOptions& options) const;
-
-  Shape shape_;
   std::vector<at::Tensor> buffers_;  // one-dimensional
-  std::vector<at::Tensor> layers_;   // their beginnings, as shape_ says
+  std::vector<Fp8Rows> fp8_buffers_;
+  std::vector<at::Tensor> layers_;  // their beginnings
+  std::vector<Fp8Rows> stored_;
 };
 
 }  // namespace tessera

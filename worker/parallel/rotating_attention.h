@@ -33,6 +33,8 @@ class RotatingAttention : public JointAttention {
 
  private:
   TokenRows RowsOf(int rank) const { return layout_.Chunk(chunk_of_rank_[rank]); }
+  const at::Tensor& Open(int64_t layer);
+  void Close(int64_t layer);
   void GatherRows(const at::Tensor& key_value) const;
 
   const KvCache& cache_;
@@ -40,6 +42,7 @@ class RotatingAttention : public JointAttention {
   Communicator& communicator_;
   StepKind kind_ = StepKind::kSync;
   std::vector<int> chunk_of_rank_;
+  int64_t open_layer_ = -1;
 };
 
 }  // namespace tessera

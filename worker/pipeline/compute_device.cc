@@ -11,11 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "worker/kernels/cuda_library.h"
+#include "worker/model/dtype_names.h"
 
 namespace tessera {
 namespace {
 
-constexpr char kFp8Suffix[] = "+fp8";
 constexpr int kMaxDeviceIndex = std::numeric_limits<at::DeviceIndex>::max();
 
 int CoresOfThisProcess() {
@@ -56,13 +56,15 @@ absl::StatusOr<ComputeDevice> ResolveComputeDevice(const std::string& device,
   const std::map<std::string, at::ScalarType> types = {
       {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
   result.dtype_name = !dtype.empty() ? dtype : result.device.is_cpu() ? "float32" : "bfloat16";
-  const auto type = types.find(std::string(absl::StripSuffix(result.dtype_name, kFp8Suffix)));
+  absl::string_view name = result.dtype_name;
+  if (absl::ConsumeSuffix(&name, kFp8KvSuffix)) result.kv_storage = KvStorage::kFp8;
+  if (absl::ConsumeSuffix(&name, kFp8Suffix)) result.fp8 = DefaultFp8Layers();
+  const auto type = types.find(std::string(name));
   if (type == types.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dtype: expected float32, bfloat16 or float16, or one of them with ",
-                     kFp8Suffix, ", found \"", dtype, "\""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "dtype: expected float32, bfloat16 or float16, or one of them with ", kFp8Suffix, ", ",
+        kFp8KvSuffix, " or both in this order, found \"", dtype, "\""));
   }
-  if (type->first != result.dtype_name) result.fp8 = DefaultFp8Layers();
   result.dtype = type->second;
 
   if (threads < 0)

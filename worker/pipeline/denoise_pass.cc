@@ -17,16 +17,17 @@ FluxConditioning PlacesFor(const FluxConditioning& c) {
 
 void DenoisePass::Begin(const PassStart& start, const at::TensorOptions& options) {
   const FluxConfig& config = transformer_.config();
-  const bool moved = cache_.Reserve({.layers = start.keep_rows ? config.attention_layers() : 1,
-                                     .batch = start.images,
-                                     .rows = start.layout.text_tokens + start.layout.image_tokens,
-                                     .heads = config.num_attention_heads,
-                                     .head_dim = config.attention_head_dim},
-                                    options);
+  const bool moved =
+      cache_.Reserve({.layers = start.keep_rows ? config.attention_layers() : 1,
+                      .batch = start.images,
+                      .rows = start.layout.text_tokens + start.layout.image_tokens,
+                      .heads = config.num_attention_heads,
+                      .head_dim = config.attention_head_dim},
+                     options, start.keep_rows ? options_.kv_storage : KvStorage::kAsComputed);
   if (moved) recorded_.clear();  // they point into the cache
   start_.emplace(start);
   attention_.emplace(cache_, start.layout, start.communicator);
-  if (recorder_ != nullptr) {
+  if (options_.recorder != nullptr) {
     BeginRecorded({start.layout, start.images, start.conditioning.context.size(0), start.keep_rows},
                   options);
   }
@@ -59,7 +60,7 @@ at::Tensor DenoisePass::Velocity(int step, StepKind kind, const std::vector<int>
   const TokenRows rows = start_->layout.Chunk(chunk);
   attention_->BeginStep(kind, chunk_of_rank);
   const bool exchanges = kind == StepKind::kSync && start_->communicator.size() > 1;
-  if (recorder_ != nullptr && !exchanges) {
+  if (options_.recorder != nullptr && !exchanges) {
     const auto [recorded, first] = recorded_.front().of_chunk.try_emplace(chunk);
     if (!first) return Replayed(recorded->second, rows, step, latents);
   }
@@ -75,7 +76,7 @@ at::Tensor DenoisePass::Replayed(RecordedSteps::Step& recorded, const TokenRows&
     recorded.velocity =
         at::empty({latents.size(0), rows.image.size(), transformer_.config().out_channels},
                   latents.options());
-    recorded.graph = recorder_->Record([this, &places, &recorded, rows] {
+    recorded.graph = options_.recorder->Record([this, &places, &recorded, rows] {
       recorded.velocity.copy_(
           transformer_.Velocity(places.conditioning, 0, places.latents, rows, *attention_));
     });

@@ -28,6 +28,11 @@ struct PassStart {
   Communicator& communicator;
 };
 
+struct DenoiseOptions {
+  GraphRecorder* recorder = nullptr;  // outlives who uses it; null: nothing is recorded
+  KvStorage kv_storage = KvStorage::kAsComputed;
+};
+
 // The forward passes of one rank, step after step, with their KV cache. With a recorder, a step
 // that exchanges nothing is replayed: of each size and chunk the first pass runs as it stands, the
 // second is recorded. Cache and recordings stay from run to run, the recordings of the sizes used
@@ -36,8 +41,8 @@ class DenoisePass {
  public:
   static constexpr int kRecordedSizes = 4;
 
-  explicit DenoisePass(const FluxTransformer& transformer, GraphRecorder* recorder = nullptr)
-      : transformer_(transformer), recorder_(recorder) {}
+  explicit DenoisePass(const FluxTransformer& transformer, const DenoiseOptions& options = {})
+      : transformer_(transformer), options_(options) {}
   DenoisePass(const DenoisePass&) = delete;
   DenoisePass& operator=(const DenoisePass&) = delete;
 
@@ -77,7 +82,7 @@ class DenoisePass {
                       const at::Tensor& latents);
 
   const FluxTransformer& transformer_;
-  GraphRecorder* const recorder_;
+  const DenoiseOptions options_;
   KvCache cache_;
   std::optional<PassStart> start_;
   std::optional<RotatingAttention> attention_;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "worker/flux/flux_transformer.h"
-#include "worker/kernels/device_graph.h"
 #include "worker/parallel/chunk_layout.h"
 #include "worker/parallel/communicator.h"
 #include "worker/parallel/step_plan.h"
@@ -31,11 +30,10 @@ struct DenoiseJob {
 // Euler step. Keeps what its passes keep from job to job. Owned by the device thread.
 class Denoiser {
  public:
-  // With a recorder, which outlives the object, steps that exchange nothing are replayed.
-  explicit Denoiser(const FluxTransformer& transformer, GraphRecorder* recorder = nullptr)
+  explicit Denoiser(const FluxTransformer& transformer, const DenoiseOptions& options = {})
       : config_(transformer.config()),
-        positive_(transformer, recorder),
-        negative_(transformer, recorder) {}
+        positive_(transformer, options),
+        negative_(transformer, options) {}
 
   // Called after each step with the full latents, for tests and measurements.
   using StepObserver =

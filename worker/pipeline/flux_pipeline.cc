@@ -63,10 +63,11 @@ bool GroupStaysWhole(const absl::Status& status) {
 }  // namespace
 
 FluxPipeline::FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
-                           std::unique_ptr<GraphRecorder> recorder)
+                           std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage)
     : transformer_(std::make_unique<const FluxTransformer>(std::move(transformer))),
       recorder_(std::move(recorder)),
-      denoiser_(std::make_unique<Denoiser>(*transformer_, recorder_.get())),
+      denoiser_(
+          std::make_unique<Denoiser>(*transformer_, DenoiseOptions{recorder_.get(), kv_storage})),
       text_(std::move(text)),
       vae_(std::move(vae)) {}
 
@@ -109,14 +110,16 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                      config.in_channels, " and out_channels ", config.out_channels,
                      "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
   }
-  MemoryCosts costs = CostsOf(config, vae.config(), encoders.t5_config(),
-                              model.limits.max_sequence_length, compute.dtype, compute.device);
+  MemoryCosts costs =
+      CostsOf(config, vae.config(), encoders.t5_config(), model.limits.max_sequence_length,
+              compute.dtype, compute.kv_storage, compute.device);
   std::unique_ptr<GraphRecorder> recorder =
       options.step_graphs ? MakeGraphRecorder(compute.device) : nullptr;
   if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
-  auto pipeline = std::unique_ptr<FluxPipeline>(new FluxPipeline(
-      std::move(transformer), std::move(text), std::move(vae), std::move(recorder)));
+  auto pipeline = std::unique_ptr<FluxPipeline>(
+      new FluxPipeline(std::move(transformer), std::move(text), std::move(vae), std::move(recorder),
+                       compute.kv_storage));
   pipeline->scheduler_ = scheduler;
   pipeline->model_ = std::move(model);
   pipeline->dtype_name_ = compute.dtype_name;

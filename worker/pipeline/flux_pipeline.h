@@ -45,7 +45,7 @@ class FluxPipeline : public Pipeline {
 
  private:
   FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
-               std::unique_ptr<GraphRecorder> recorder);
+               std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage);
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
   PngText SettingsOf(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,

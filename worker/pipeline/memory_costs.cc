@@ -34,16 +34,21 @@ int64_t DecodedPixelBytes(const VaeConfig& vae, int64_t element) {
 }  // namespace
 
 MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config& t5,
-                    int max_text_tokens, at::ScalarType dtype, at::Device device) {
+                    int max_text_tokens, at::ScalarType dtype, KvStorage kv_storage,
+                    at::Device device) {
   constexpr int64_t kBands = 12;  // of the decoder, that exist at one time
   const auto element = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t width = flux.inner_dim() * element;
   const int64_t band = device.is_cpu() ? VaeDecoder::kCpuBandBytes : VaeDecoder::kDeviceBandBytes;
   // Attention on the CPU may repack keys and values of a narrow type.
   const int64_t repacked = device.is_cpu() && dtype != at::kFloat ? 2 * width : 0;
+  // Stored as FP8, there is one layer more as computed, and one in float32 on its way there.
+  const bool fp8 = kv_storage == KvStorage::kFp8;
+  const int64_t fp8_row = 2 * (flux.inner_dim() + flux.num_attention_heads * kFloatBytes);
   return {
       .layers = flux.attention_layers(),
-      .kv_row = 2 * width,
+      .kv_row = fp8 ? fp8_row : 2 * width,
+      .open_layer_row = fp8 ? 2 * (width + flux.inner_dim() * kFloatBytes) : 0,
       .computed_row = kSingleBlockWidths * width,
       // cos and sin; the noise, latents and velocity with their float32 temporaries.
       .any_row = flux.attention_head_dim * kFloatBytes +

@@ -5,6 +5,7 @@
 
 #include "worker/flux/flux_config.h"
 #include "worker/model/job_memory.h"
+#include "worker/parallel/kv_cache.h"
 #include "worker/pipeline/image_request.h"
 #include "worker/text/text_config.h"
 #include "worker/vae/vae_config.h"
@@ -15,7 +16,8 @@ namespace tessera {
 // them live at once: the end of a single block, the feed-forward layer of T5, the decoder's widest
 // level. Texts have at most max_text_tokens.
 MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config& t5,
-                    int max_text_tokens, at::ScalarType dtype, at::Device device);
+                    int max_text_tokens, at::ScalarType dtype, KvStorage kv_storage,
+                    at::Device device);
 
 // `size_multiple` pixels square make a token.
 JobSize SizeOf(const ImageRequest& request, int size_multiple, int ranks);

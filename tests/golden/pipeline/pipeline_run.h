@@ -102,13 +102,14 @@ inline RunTrail RunGroup(int ranks, const ImageRequest& request,
 using MakeRecorder = std::function<std::unique_ptr<GraphRecorder>(int rank)>;
 inline std::vector<at::Tensor> RunSeries(int ranks, const std::vector<ImageRequest>& requests,
                                          const MakeRecorder& make_recorder,
-                                         const std::string& device = "cpu") {
+                                         const std::string& device = "cpu",
+                                         KvStorage kv_storage = KvStorage::kAsComputed) {
   const auto pipeline = LoadPipeline(TinyFluxDir(), "float32", device);
   std::vector<DenoiseJob> jobs;
   for (const ImageRequest& request : requests) jobs.push_back(Prepare(*pipeline, request));
   return RunRanks(InProcessGroup(ranks), [&](Communicator& communicator) {
     const auto recorder = make_recorder(communicator.rank());
-    Denoiser denoiser(pipeline->transformer(), recorder.get());
+    Denoiser denoiser(pipeline->transformer(), {recorder.get(), kv_storage});
     std::vector<at::Tensor> latents;
     for (DenoiseJob job : jobs) {
       const c10::InferenceMode inference;

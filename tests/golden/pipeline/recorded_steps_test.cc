@@ -44,11 +44,13 @@ class CallAgainRecorder : public GraphRecorder {
 
 // What the ranks recorded and replayed, after a check that every run gave the latents of one
 // without a recorder.
-std::vector<Counts> RunRecorded(int ranks, const std::vector<ImageRequest>& requests) {
+std::vector<Counts> RunRecorded(int ranks, const std::vector<ImageRequest>& requests,
+                                KvStorage kv_storage = KvStorage::kAsComputed) {
   std::vector<Counts> counts(ranks);
-  const auto plain = RunSeries(ranks, requests, [](int) { return nullptr; });
-  const auto replayed = RunSeries(
-      ranks, requests, [&](int rank) { return std::make_unique<CallAgainRecorder>(counts[rank]); });
+  const auto none = [](int) { return nullptr; };
+  const auto recorder = [&](int rank) { return std::make_unique<CallAgainRecorder>(counts[rank]); };
+  const auto plain = RunSeries(ranks, requests, none, "cpu", kv_storage);
+  const auto replayed = RunSeries(ranks, requests, recorder, "cpu", kv_storage);
   for (size_t i = 0; i < requests.size(); ++i) {
     EXPECT_TRUE(at::equal(plain[i], replayed[i])) << ranks << " ranks, run " << i;
   }
@@ -93,6 +95,14 @@ TEST(RecordedStepsTest, TrueCfgRecordsBothPasses) {
   for (const Counts& counts : RunRecorded(2, {request, request})) {
     EXPECT_EQ(counts.recorded, 2 * 2);
     EXPECT_EQ(counts.replayed, 2 * (5 + 7));
+  }
+}
+
+TEST(RecordedStepsTest, ReplayStepsOverAnFp8Cache) {
+  const std::vector<ImageRequest> requests = {OfWidth(112), OfWidth(64), OfWidth(112)};
+  for (const Counts& counts : RunRecorded(3, requests, KvStorage::kFp8)) {
+    EXPECT_EQ(counts.recorded, 2 * 3);
+    EXPECT_EQ(counts.replayed, 2 * 4 + 7);
   }
 }
 

@@ -37,6 +37,15 @@ TEST(JobMemoryTest, EveryPassAndPictureHasACache) {
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 2 * 4 * 12 * 100);
 }
 
+TEST(JobMemoryTest, OneLayerIsOpenWhereLayersAreStoredPacked) {
+  const MemoryCosts costs = {.layers = 10, .kv_row = 60, .open_layer_row = 100};
+  JobSize size = Small();
+  size.ranks = 2;
+  size.stale_steps = true;
+  size.true_cfg = true;
+  EXPECT_EQ(NeedOf(size, costs).kv_cache, 2 * 12 * (10 * 60 + 100));
+}
+
 TEST(JobMemoryTest, ARankComputesTheLongestChunks) {
   const MemoryCosts costs = {.computed_row = 100};
   JobSize size = Small();

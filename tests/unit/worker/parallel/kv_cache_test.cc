@@ -46,6 +46,63 @@ TEST(KvCacheTest, OneLayerIsSharedByAll) {
   EXPECT_EQ(cache.Layer(0).const_data_ptr(), cache.Layer(17).const_data_ptr());
 }
 
+// Keys and values of one layer, drawn anew.
+at::Tensor Fill(const KvCache& cache, int64_t layer) {
+  return cache.Layer(layer).copy_(at::randn_like(cache.Layer(layer))).clone();
+}
+
+at::Tensor Rounded(const at::Tensor& rows) { return Dequantized(QuantizeRows(rows)); }
+
+TEST(KvCacheTest, Fp8LayersShareOneBufferAndComeBackRounded) {
+  KvCache cache;
+  EXPECT_TRUE(cache.Reserve(kShape, at::kFloat, KvStorage::kFp8));
+  constexpr int64_t kRows = 2 * 2 * 5 * 4;  // of one head
+  EXPECT_EQ(cache.bytes(), kRows * 6 * 4 + 3 * kRows * (6 + 4));
+  EXPECT_EQ(cache.Layer(0).const_data_ptr(), cache.Layer(2).const_data_ptr());
+  std::vector<at::Tensor> layers;
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    layers.push_back(Fill(cache, layer));
+    cache.Store(layer, {0, 5});
+  }
+  for (int64_t layer : {1, 0, 2}) {
+    cache.Restore(layer);
+    EXPECT_TRUE(at::equal(cache.Layer(layer), Rounded(layers[layer]))) << layer;
+  }
+}
+
+TEST(KvCacheTest, Fp8StoresOnlyTheRowsThatItIsTold) {
+  KvCache cache;
+  cache.Reserve(kShape, at::kBFloat16, KvStorage::kFp8);
+  const at::Tensor before = Fill(cache, 1);
+  cache.Store(1, {0, 5});
+  at::Tensor expected = Rounded(before).to(at::kBFloat16);
+  const at::Tensor after = Fill(cache, 1);
+  cache.Store(1, {1, 3});
+  cache.Store(1, {4, 4});
+  expected.narrow(2, 1, 2).copy_(Rounded(after.narrow(2, 1, 2)));
+  cache.Restore(1);
+  EXPECT_TRUE(at::equal(cache.Layer(1), expected));
+}
+
+TEST(KvCacheTest, RowsAsComputedAreNeitherStoredNorRestored) {
+  KvCache cache;
+  cache.Reserve(kShape, at::kFloat);
+  const at::Tensor rows = Fill(cache, 1);
+  cache.Store(1, {0, 5});
+  cache.Restore(1);
+  EXPECT_TRUE(at::equal(cache.Layer(1), rows));
+}
+
+TEST(KvCacheTest, AnotherStorageNeedsItsBuffers) {
+  KvCache cache;
+  KvCache::Shape one = kShape;
+  one.layers = 1;
+  EXPECT_TRUE(cache.Reserve(one, at::kFloat));
+  EXPECT_TRUE(cache.Reserve(kShape, at::kFloat, KvStorage::kFp8));
+  EXPECT_FALSE(cache.Reserve(one, at::kFloat));  // all it needs is the shared one
+  EXPECT_FALSE(cache.Reserve(kShape, at::kFloat, KvStorage::kFp8));
+}
+
 TEST(KvCacheTest, FreeGivesTheMemoryBack) {
   KvCache cache;
   cache.Reserve(kShape, at::kFloat);

@@ -116,7 +116,8 @@ FluxConfig RandomConfig() {
 class RandomTransformerPlanTest : public ::testing::TestWithParam<std::tuple<int, int>> {
  protected:
   // The peak of preparing and denoising, the ranks counted together.
-  int64_t MeasuredPeak(const FluxTransformer& transformer, const ImageRequest& request, int ranks) {
+  int64_t MeasuredPeak(const FluxTransformer& transformer, const ImageRequest& request, int ranks,
+                       KvStorage kv_storage) {
     CountingAllocator& memory = CountingAllocator::Installed();
     memory.Begin();
     RunRanks(InProcessGroup(ranks), [&](Communicator& communicator) {
@@ -132,7 +133,7 @@ class RandomTransformerPlanTest : public ::testing::TestWithParam<std::tuple<int
           .sigmas = {0.9F, 0.5F, 0.0F},
           .schedule = {},
           .text_mode = request.text_mode};
-      Denoiser denoiser(transformer);
+      Denoiser denoiser(transformer, {.recorder = nullptr, .kv_storage = kv_storage});
       int step = 0;
       std::vector<double> step_ms;
       denoiser.Run(job, communicator, {}, step, step_ms);
@@ -148,16 +149,18 @@ TEST_P(RandomTransformerPlanTest, BoundsDenoising) {
   request.num_images = images;
   request.max_sequence_length = 100;
   const auto transformer = FluxTransformer::Load(RandomConfig(), WeightReader::Random({})).value();
-  MemoryCosts costs =
-      CostsOf(RandomConfig(), {.block_out_channels = {1}}, {}, 0, at::kFloat, at::kCPU);
-  costs.decoded_pixel = costs.picture_pixel = 0;
-  for (const TextMode mode : {TextMode::kSplit, TextMode::kReplicated}) {
-    request.text_mode = mode;
-    const int64_t measured = MeasuredPeak(transformer, request, ranks);
-    const int64_t planned = NeedOf(SizeOf(request, kSizeMultiple, ranks), costs).total();
-    const double ratio = Ratio(Describe(request, ranks), ranks * planned, measured);
-    EXPECT_GE(ratio, 0.98);  // ranks need not be at their worst moment together
-    EXPECT_LE(ratio, 1.6);
+  for (const KvStorage storage : {KvStorage::kAsComputed, KvStorage::kFp8}) {
+    MemoryCosts costs =
+        CostsOf(RandomConfig(), {.block_out_channels = {1}}, {}, 0, at::kFloat, storage, at::kCPU);
+    costs.decoded_pixel = costs.picture_pixel = 0;
+    for (const TextMode mode : {TextMode::kSplit, TextMode::kReplicated}) {
+      request.text_mode = mode;
+      const int64_t measured = MeasuredPeak(transformer, request, ranks, storage);
+      const int64_t planned = NeedOf(SizeOf(request, kSizeMultiple, ranks), costs).total();
+      const double ratio = Ratio(Describe(request, ranks), ranks * planned, measured);
+      EXPECT_GE(ratio, 0.98);  // ranks need not be at their worst moment together
+      EXPECT_LE(ratio, 1.6);
+    }
   }
 }
 
