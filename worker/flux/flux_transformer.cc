@@ -41,9 +41,11 @@ absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_d
                                                       const WeightOptions& options,
                                                       const LayerSet& fp8) {
   TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(model_dir));
-  TESSERA_ASSIGN_OR_RETURN(WeightReader reader,
-                           WeightReader::Open(absl::StrCat(model_dir, "/transformer"),
-                                              "diffusion_pytorch_model", options));
+  WeightOptions mine = options;
+  if (!fp8.empty()) mine.stored_fp8 = StoredFp8::kKeep;
+  TESSERA_ASSIGN_OR_RETURN(
+      WeightReader reader,
+      WeightReader::Open(absl::StrCat(model_dir, "/transformer"), "diffusion_pytorch_model", mine));
   return Load(config, std::move(reader), fp8);
 }
 

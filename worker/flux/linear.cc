@@ -24,12 +24,10 @@ Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, i
 
 Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
                     LayerClass layer, const LayerSet& fp8) {
-  Linear linear = Load(reader, name, in, out);
-  // A missing weight has been noted by the reader.
-  if (!fp8.contains(layer) || !linear.weight.defined()) return linear;
-  linear.fp8_weight = QuantizeRows(linear.weight);
-  linear.weight.reset();
-  return linear;
+  if (!fp8.contains(layer)) return Load(reader, name, in, out);
+  return {.weight = at::Tensor(),
+          .bias = reader.Take(name + ".bias", {out}),
+          .fp8_weight = reader.TakeFp8(name + ".weight", {out, in})};
 }
 
 at::Tensor Linear::operator()(const LinearInput& x) const {

@@ -18,15 +18,12 @@
 #include "worker/base/sha256.h"
 #include "worker/base/status_macros.h"
 #include "worker/tensor_io/safetensors_writer.h"
+#include "worker/tensor_io/stored_fp8.h"
 
 namespace tessera {
 namespace {
 
 constexpr char kSourceKey[] = "tessera_source";
-
-bool NeedsConversion(const TensorEntry& entry, at::ScalarType dtype) {
-  return IsWeightType(entry) && *entry.type != dtype;
-}
 
 std::string CanonicalPath(const SafetensorsFile& source) {
   std::error_code error;
@@ -45,7 +42,7 @@ class CacheFile {
       source.AddField(CanonicalPath(file));
       source.AddField(absl::StrCat(file.file().size(), " ", file.file().mtime_ns()));
       for (const auto& [name, entry] : file.tensors()) {
-        if (NeedsConversion(entry, conversion.dtype)) {
+        if (NeedsConversion(entry, conversion)) {
           specs_.push_back({name, conversion.dtype, entry.shape});
           bytes_ += static_cast<int64_t>(entry.end - entry.begin);
         }
@@ -71,8 +68,7 @@ class CacheFile {
       return absl::PermissionDeniedError(absl::StrCat(path_, ": belongs to another user"));
     }
     const auto source = file.metadata().find(kSourceKey);
-    bool matches = source != file.metadata().end() && source->second == source_ &&
-                   file.tensors().size() == specs_.size();
+    bool matches = source != file.metadata().end() && source->second == source_;
     for (const TensorSpec& spec : specs_) {
       const auto found = file.tensors().find(spec.name);
       matches = matches && found != file.tensors().end() && found->second.type == spec.type &&
@@ -91,10 +87,10 @@ class CacheFile {
     LoadMeter meter(part_, bytes_, conversion_.on_progress);
     for (const SafetensorsFile& source : conversion_.sources) {
       for (const auto& [name, entry] : source.tensors()) {
-        if (!NeedsConversion(entry, conversion_.dtype)) continue;
-        TESSERA_ASSIGN_OR_RETURN(const at::Tensor tensor, source.Read(name));
-        TESSERA_RETURN_IF_ERROR(writer.Append(tensor.to(conversion_.dtype)));
-        meter.Add(static_cast<int64_t>(tensor.nbytes()));
+        if (!NeedsConversion(entry, conversion_)) continue;
+        TESSERA_ASSIGN_OR_RETURN(const at::Tensor tensor, Converted(source, name, entry));
+        TESSERA_RETURN_IF_ERROR(writer.Append(tensor));
+        meter.Add(static_cast<int64_t>(entry.end - entry.begin));
       }
       TESSERA_RETURN_IF_ERROR(source.file().Check());
     }
@@ -108,6 +104,16 @@ class CacheFile {
   }
 
  private:
+  absl::StatusOr<at::Tensor> Converted(const SafetensorsFile& source, const std::string& name,
+                                       const TensorEntry& entry) const {
+    if (IsStoredFp8(entry)) {
+      TESSERA_ASSIGN_OR_RETURN(const Fp8Rows rows, ReadFp8(conversion_.sources, name));
+      return Dequantized(rows).to(conversion_.dtype).view(entry.shape);
+    }
+    TESSERA_ASSIGN_OR_RETURN(const at::Tensor tensor, source.Read(name));
+    return tensor.to(conversion_.dtype);
+  }
+
   const Conversion& conversion_;
   std::vector<TensorSpec> specs_;
   int64_t bytes_ = 0;   // of them, as stored
@@ -129,7 +135,13 @@ absl::StatusOr<UniqueFd> Lock(const std::string& path) {
 }  // namespace
 
 bool IsWeightType(const TensorEntry& entry) {
-  return entry.type == at::kFloat || entry.type == at::kHalf || entry.type == at::kBFloat16;
+  return entry.type == at::kFloat || entry.type == at::kHalf || entry.type == at::kBFloat16 ||
+         IsStoredFp8(entry);
+}
+
+bool NeedsConversion(const TensorEntry& entry, const Conversion& conversion) {
+  const bool stays = IsStoredFp8(entry) && conversion.stored_fp8 == StoredFp8::kKeep;
+  return IsWeightType(entry) && *entry.type != conversion.dtype && !stays;
 }
 
 absl::StatusOr<SafetensorsFile> OpenConverted(const Conversion& conversion) {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -15,7 +16,7 @@
 #include "worker/base/status_macros.h"
 #include "worker/model/weight_files.h"
 #include "worker/tensor_io/safetensors_file.h"
-#include "worker/tensor_io/weight_cache.h"
+#include "worker/tensor_io/stored_fp8.h"
 #include "worker/tensor_io/weight_uploader.h"
 
 namespace tessera {
@@ -49,6 +50,9 @@ absl::StatusOr<Weights> CollectWeights(const std::string& folder, const WeightFi
       if (!added) {
         problems.push_back(absl::StrCat("tensor ", Quote(name), " is both in ",
                                         other->second.file_name, " and in ", files.names[i]));
+      } else if (IsStoredFp8(entry)) {
+        const absl::Status rows = ReadFp8(sources, name).status();
+        if (!rows.ok()) problems.emplace_back(rows.message());
       }
     }
   }
@@ -66,12 +70,12 @@ absl::StatusOr<Weights> CollectWeights(const std::string& folder, const WeightFi
 // Lets every weight that is not stored in the compute type be read from the converted file.
 absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOptions& options,
                      Weights& weights) {
-  bool needed = false;
-  for (const auto& [name, weight] : weights) {
-    needed = needed || (IsWeightType(weight.stored) && *weight.stored.type != options.dtype);
-  }
+  Conversion conversion{sources, options.dtype, options.cache_dir, options.on_progress,
+                        options.stored_fp8};
+  const bool needed = std::any_of(weights.begin(), weights.end(), [&](const auto& weight) {
+    return NeedsConversion(weight.second.stored, conversion);
+  });
   if (!needed) return absl::OkStatus();
-  Conversion conversion{sources, options.dtype, options.cache_dir, options.on_progress};
   if (conversion.cache_dir.empty()) conversion.cache_dir = DefaultCacheDir();
   TESSERA_ASSIGN_OR_RETURN(const SafetensorsFile converted, OpenConverted(conversion));
   for (auto& [name, weight] : weights) {
@@ -85,6 +89,7 @@ absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOp
 struct WeightReader::State {
   std::string place;  // folder/stem, for messages
   WeightOptions options;
+  std::vector<SafetensorsFile> sources;
   Weights weights;
   std::vector<std::string> problems;
   bool random = false;  // no files: see Random()
@@ -92,21 +97,89 @@ struct WeightReader::State {
   std::optional<WeightUploader> uploader;
   std::optional<LoadMeter> meter;
 
-  // A tensor of a mapped file, on the device and in compute type.
-  at::Tensor Place(const at::Tensor& stored) {
+  void CountTaken(int64_t bytes) const {
+    if (options.taken_bytes != nullptr) *options.taken_bytes += bytes;
+  }
+
+  bool HasFp8(const std::string& name) const {
+    const auto found = weights.find(name);
+    return found != weights.end() && IsStoredFp8(found->second.stored);
+  }
+
+  // A weight of the files, now wanted, and what belongs to it; null with a problem noted.
+  const Weight* Want(const std::string& name, at::IntArrayRef shape) {
+    const auto found = weights.find(name);
+    if (found == weights.end()) {
+      problems.push_back(absl::StrCat("missing tensor ", Quote(name), ", expected [",
+                                      absl::StrJoin(shape, ", "), "]"));
+      return nullptr;
+    }
+    Weight& weight = found->second;
+    weight.wanted = true;
+    if (IsStoredFp8(weight.stored)) {
+      for (const std::string& companion : Fp8Companions(name)) {
+        const auto beside = weights.find(companion);
+        if (beside != weights.end()) beside->second.wanted = true;
+      }
+    }
+    if (IsWeightType(weight.stored) && at::IntArrayRef(weight.stored.shape) == shape)
+      return &weight;
+    problems.push_back(absl::StrCat(weight.file_name, ": tensor ", Quote(name), " is ",
+                                    DescribeTensor(weight.stored.dtype, weight.stored.shape),
+                                    ", expected F32, F16, BF16 or F8_E4M3 [",
+                                    absl::StrJoin(shape, ", "), "]"));
+    return nullptr;
+  }
+
+  void Note(const absl::Status& status) { problems.emplace_back(status.message()); }
+
+  // A tensor of a mapped file, on the device and in `type`.
+  at::Tensor Place(const at::Tensor& stored, at::ScalarType type) {
     if (options.device.is_cpu() || options.device.is_meta()) {
-      return stored.to(options.device).to(options.dtype);
+      return stored.to(options.device).to(type);
     }
     if (!uploader.has_value()) {
-      uploader.emplace(options.device, options.dtype);
+      uploader.emplace(options.device);
       int64_t total = 0;
       for (const auto& [name, weight] : weights) total += weight.stored.end - weight.stored.begin;
       const std::filesystem::path folder = std::filesystem::path(place).parent_path();
       meter.emplace(folder.filename().string(), total, options.on_progress);
     }
-    at::Tensor copy = uploader->Upload(stored);
+    at::Tensor copy = uploader->Upload(stored, type);
     meter->Add(static_cast<int64_t>(stored.nbytes()));
     return copy;
+  }
+
+  // A wanted weight that is stored in FP8, on the device; undefined with a problem noted.
+  Fp8Rows LoadFp8(const std::string& name) {
+    const absl::StatusOr<Fp8Rows> stored = ReadFp8(sources, name);
+    if (stored.ok()) {
+      return {Place(stored->values, at::kFloat8_e4m3fn),
+              stored->scales.contiguous().to(options.device)};
+    }
+    Note(stored.status());
+    return {};
+  }
+
+  // A weight in compute type, on the device; undefined with a problem noted.
+  at::Tensor Load(const std::string& name, at::IntArrayRef shape) {
+    if (random) {
+      const double fan_in =
+          shape.size() < 2 ? 1.0 : static_cast<double>(c10::multiply_integers(shape.slice(1)));
+      return at::randn(shape, at::TensorOptions(options.device).dtype(options.dtype))
+          .div_(std::sqrt(fan_in));
+    }
+    const Weight* weight = Want(name, shape);
+    if (weight == nullptr) return {};
+    if (IsStoredFp8(weight->data.tensors().at(name))) {
+      const Fp8Rows rows = LoadFp8(name);
+      if (!rows.values.defined()) return {};
+      return Dequantized(rows).to(options.dtype).view(shape);
+    }
+    const absl::StatusOr<at::Tensor> stored = weight->data.Read(name);
+    if (stored.ok()) return Place(*stored, options.dtype);
+    Note(stored.status());
+    return {};
   }
 
   // Waits for the copies. They outlive the mapping, so that nobody will look at the files again.
@@ -133,6 +206,7 @@ absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const
   state->place = absl::StrCat(folder, "/", stem);
   state->options = options;
   TESSERA_ASSIGN_OR_RETURN(state->weights, CollectWeights(folder, files, sources));
+  state->sources = sources;
   // Another device converts what it is given faster than a file could be written.
   if (options.device.is_cpu()) {
     TESSERA_RETURN_IF_ERROR(Convert(sources, options, state->weights));
@@ -154,37 +228,19 @@ WeightReader& WeightReader::operator=(WeightReader&&) noexcept = default;
 WeightReader::~WeightReader() = default;
 
 at::Tensor WeightReader::Take(const std::string& name, at::IntArrayRef shape) {
-  if (state_->options.taken_bytes != nullptr) {
-    *state_->options.taken_bytes += c10::multiply_integers(shape) *
-                                    static_cast<int64_t>(c10::elementSize(state_->options.dtype));
+  state_->CountTaken(c10::multiply_integers(shape) *
+                     static_cast<int64_t>(c10::elementSize(state_->options.dtype)));
+  return state_->Load(name, shape);
+}
+
+Fp8Rows WeightReader::TakeFp8(const std::string& name, at::IntArrayRef shape) {
+  constexpr int64_t kScaleBytes = sizeof(float);
+  state_->CountTaken(c10::multiply_integers(shape) + kScaleBytes * shape.front());
+  if (state_->HasFp8(name)) {
+    return state_->Want(name, shape) == nullptr ? Fp8Rows() : state_->LoadFp8(name);
   }
-  if (state_->random) {
-    const double fan_in =
-        shape.size() < 2 ? 1.0 : static_cast<double>(c10::multiply_integers(shape.slice(1)));
-    return at::randn(shape, at::TensorOptions(state_->options.device).dtype(state_->options.dtype))
-        .div_(std::sqrt(fan_in));
-  }
-  const auto found = state_->weights.find(name);
-  if (found == state_->weights.end()) {
-    state_->problems.push_back(absl::StrCat("missing tensor ", Quote(name), ", expected [",
-                                            absl::StrJoin(shape, ", "), "]"));
-    return at::Tensor();
-  }
-  Weight& weight = found->second;
-  weight.wanted = true;
-  if (!IsWeightType(weight.stored) || at::IntArrayRef(weight.stored.shape) != shape) {
-    state_->problems.push_back(
-        absl::StrCat(weight.file_name, ": tensor ", Quote(name), " is ",
-                     DescribeTensor(weight.stored.dtype, weight.stored.shape),
-                     ", expected F32, F16 or BF16 [", absl::StrJoin(shape, ", "), "]"));
-    return at::Tensor();
-  }
-  const absl::StatusOr<at::Tensor> tensor = weight.data.Read(name);
-  if (!tensor.ok()) {
-    state_->problems.emplace_back(tensor.status().message());
-    return at::Tensor();
-  }
-  return state_->Place(*tensor);
+  const at::Tensor weight = state_->Load(name, shape);
+  return weight.defined() ? QuantizeRows(weight) : Fp8Rows();
 }
 
 bool WeightReader::Has(const std::string& name) const {

@@ -8,7 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "worker/kernels/fp8_ops.h"
 #include "worker/tensor_io/load_progress.h"
+#include "worker/tensor_io/weight_cache.h"
 
 namespace tessera {
 
@@ -20,7 +22,10 @@ struct WeightOptions {
   // temporary directory.
   std::string cache_dir;
   LoadProgressCallback on_progress;  // of what is converted or copied to a device
-  int64_t* taken_bytes = nullptr;    // if given, grows by every tensor taken, in compute type
+  int64_t* taken_bytes = nullptr;    // if given, grows by every tensor taken, as it comes back
+  // On the CPU, of a part that is stored in FP8: kKeep where most of it is taken as FP8, so that no
+  // converted copy is made; Take then converts in memory what it is asked for.
+  StoredFp8 stored_fp8 = StoredFp8::kConvert;
 };
 
 // Reads the weights of one part of a checkpoint (transformer, vae, text_encoder, ...), sharded or
@@ -33,8 +38,9 @@ struct WeightOptions {
 // On the CPU tensors are zero-copy views of the mapped file when stored type = compute type;
 // otherwise the part is converted once per host into the cache directory and that file is mapped.
 // Tensors keep the mapping alive. They must not be written to. On another device they are copies,
-// ordered on the current stream. On the meta device nothing is read: a check of names and shapes.
-// Thread-compatible.
+// ordered on the current stream. On the meta device nothing is read but scales: a check of names
+// and shapes. Tensors may be stored in FP8 (stored_fp8.h); what belongs to one that is taken, such
+// as its scale, need not be taken or ignored. Thread-compatible.
 class WeightReader {
  public:
   // Opens folder/stem.safetensors, or else the shards named by folder/stem.safetensors.index.json.
@@ -49,9 +55,12 @@ class WeightReader {
   WeightReader& operator=(WeightReader&&) noexcept;
   ~WeightReader();
 
-  // The tensor in compute type on the device. A missing, mis-shaped or mistyped tensor is noted for
-  // Finish(), and an undefined tensor comes back.
+  // The tensor in compute type on the device, times its scale if it is stored in FP8. A missing,
+  // mis-shaped or mistyped tensor is noted for Finish(), and an undefined tensor comes back.
   at::Tensor Take(const std::string& name, at::IntArrayRef shape);
+  // The matrix in FP8 on the device: values and scales as they are stored, or quantised from the
+  // compute type. Errors as above, with undefined tensors. shape [rows, width].
+  Fp8Rows TakeFp8(const std::string& name, at::IntArrayRef shape);
   bool Has(const std::string& name) const;
   // The stored shape; empty for a missing tensor.
   std::vector<int64_t> Shape(const std::string& name) const;

@@ -7,25 +7,21 @@
 
 namespace tessera {
 
-WeightUploader::WeightUploader(at::Device device, at::ScalarType dtype, int64_t buffer_bytes)
-    : device_(device) {
-  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
-  const at::TensorOptions options = at::TensorOptions(dtype).pinned_memory(!device.is_cpu());
-  for (Buffer& buffer : ring_) {
-    buffer.elements = at::empty({std::max<int64_t>(1, buffer_bytes / element)}, options);
-  }
+WeightUploader::WeightUploader(at::Device device, int64_t buffer_bytes) : device_(device) {
+  const at::TensorOptions options = at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu());
+  for (Buffer& buffer : ring_) buffer.bytes = at::empty({buffer_bytes}, options);
 }
 
-at::Tensor WeightUploader::Upload(const at::Tensor& stored) {
-  const at::TensorOptions options(ring_[0].elements.scalar_type());
-  at::Tensor result = at::empty(stored.sizes(), options.device(device_));
+at::Tensor WeightUploader::Upload(const at::Tensor& stored, at::ScalarType type) {
+  at::Tensor result = at::empty(stored.sizes(), at::TensorOptions(type).device(device_));
   const at::Tensor from = stored.view(-1), to = result.view(-1);
-  const int64_t room = ring_[0].elements.numel();
+  const auto element = static_cast<int64_t>(c10::elementSize(type));
+  const int64_t room = ring_[0].bytes.numel() / element;
   for (int64_t begin = 0; begin < from.numel(); begin += room) {
     Buffer& buffer = ring_[next_++ % ring_.size()];
     if (buffer.sent.has_value()) buffer.sent->synchronize();
     const int64_t count = std::min(room, from.numel() - begin);
-    const at::Tensor filled = buffer.elements.narrow(0, 0, count);
+    const at::Tensor filled = buffer.bytes.narrow(0, 0, count * element).view(type);
     filled.copy_(from.narrow(0, begin, count));
     to.narrow(0, begin, count).copy_(filled, /*non_blocking=*/true);
     if (device_.is_cpu()) continue;  // copied already

@@ -1,5 +1,10 @@
+#include <filesystem>
+#include <map>
+
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "worker/parallel/single_communicator.h"
+#include "worker/tensor_io/safetensors_file.h"
+#include "worker/tensor_io/safetensors_writer.h"
 
 namespace tessera {
 namespace {
@@ -48,24 +53,27 @@ std::vector<Layers> LayerChoices() {
           {"default", DefaultFp8Layers(), 45}};
 }
 
+// The final latents of a job by the transformer of a checkpoint.
+at::Tensor Denoised(const std::string& dir, const WeightOptions& options, const LayerSet& fp8,
+                    DenoiseJob job) {
+  const absl::StatusOr<FluxTransformer> transformer = FluxTransformer::Load(dir, options, fp8);
+  EXPECT_TRUE(transformer.ok()) << transformer.status();
+  SingleCommunicator communicator;
+  job.latents = job.latents.clone();
+  int step = 0;
+  std::vector<double> step_ms;
+  Denoiser(*transformer).Run(job, communicator, {}, step, step_ms);
+  return job.latents;
+}
+
 class Fp8Test : public ::testing::TestWithParam<Checkpoint> {};
 
 // The final latents with one class of layers in FP8 at a time, against none. Prints a table.
 TEST_P(Fp8Test, EachClassOfLayersStaysNear) {
   const c10::InferenceMode inference;
   const auto pipeline = LoadPipeline(GetParam().dir);
-  SingleCommunicator communicator;
   const DenoiseJob job = Prepare(*pipeline, GetParam().request);
-  const auto denoise = [&](const LayerSet& fp8) {
-    const absl::StatusOr<FluxTransformer> transformer =
-        FluxTransformer::Load(GetParam().dir, {}, fp8);
-    DenoiseJob mine = job;
-    mine.latents = job.latents.clone();
-    int step = 0;
-    std::vector<double> step_ms;
-    Denoiser(*transformer).Run(mine, communicator, {}, step, step_ms);
-    return mine.latents;
-  };
+  const auto denoise = [&](const LayerSet& fp8) { return Denoised(GetParam().dir, {}, fp8, job); };
   const at::Tensor expected = denoise({});
   for (const Layers& layers : LayerChoices()) {
     const at::Tensor actual = denoise(layers.fp8);
@@ -106,6 +114,74 @@ TEST(Fp8RanksTest, SameBytesTwice) {
     const at::Tensor first = Latents(3, RotatingRequest(), dtype);
     EXPECT_TRUE(at::equal(first, Latents(3, RotatingRequest(), dtype))) << dtype;
   }
+}
+
+using Tensors = std::map<std::string, at::Tensor>;
+
+// How a tensor is stored: as it is, quantised with its scales beside it, or what these multiply to.
+enum class Form { kPlain, kFp8, kDequantised };
+// Of the matrices of the layers that are FP8 by default, and of the other ones.
+struct Forms {
+  Form fp8_layers, others;
+};
+
+bool IsOfAnFp8Layer(const std::string& name) {
+  return name.find("transformer_blocks.") != std::string::npos &&
+         name.find("norm") == std::string::npos;
+}
+
+// tiny-flux's transformer in other forms.
+Tensors TinyTransformer(const Forms& forms) {
+  Tensors result;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(testing::TinyFluxDir() + "/transformer")) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(entry.path().string());
+    for (const auto& [name, info] : file->tensors()) {
+      const at::Tensor tensor = *file->Read(name);
+      const Form form = tensor.dim() != 2      ? Form::kPlain
+                        : IsOfAnFp8Layer(name) ? forms.fp8_layers
+                                               : forms.others;
+      const Fp8Rows rows = QuantizeRows(tensor);
+      result[name] = form == Form::kPlain ? tensor
+                     : form == Form::kFp8 ? rows.values
+                                          : Dequantized(rows);
+      if (form == Form::kFp8) result[name + "_scale"] = rows.scales;
+    }
+  }
+  return result;
+}
+
+// Checkpoints whose transformer is stored in FP8, in whole or in part.
+class StoredFp8GoldenTest : public ::testing::Test {
+ protected:
+  at::Tensor DenoisedBy(const Forms& forms, const LayerSet& fp8) const {
+    const testing::CheckpointCopy copy;
+    const std::string folder = copy.dir() + "/transformer";
+    std::filesystem::remove(folder + "/diffusion_pytorch_model.safetensors.index.json");
+    EXPECT_TRUE(
+        WriteSafetensors(folder + "/diffusion_pytorch_model.safetensors", TinyTransformer(forms))
+            .ok());
+    return Denoised(copy.dir(), {.cache_dir = copy.dir() + "/cache"}, fp8, job_);
+  }
+
+  const c10::InferenceMode inference_;
+  const DenoiseJob job_ = Prepare(*LoadPipeline(testing::TinyFluxDir()), DevRequest());
+};
+
+TEST_F(StoredFp8GoldenTest, EqualsQuantisingAtLoad) {
+  EXPECT_TRUE(at::equal(DenoisedBy({Form::kPlain, Form::kPlain}, DefaultFp8Layers()),
+                        DenoisedBy({Form::kFp8, Form::kPlain}, DefaultFp8Layers())));
+}
+
+TEST_F(StoredFp8GoldenTest, EqualsTheDequantisedModelWithoutFp8) {
+  EXPECT_TRUE(at::equal(DenoisedBy({Form::kDequantised, Form::kDequantised}, {}),
+                        DenoisedBy({Form::kFp8, Form::kFp8}, {})));
+}
+
+TEST_F(StoredFp8GoldenTest, DequantisesLayersThatStayInTheWorkingType) {
+  EXPECT_TRUE(at::equal(DenoisedBy({Form::kFp8, Form::kDequantised}, DefaultFp8Layers()),
+                        DenoisedBy({Form::kFp8, Form::kFp8}, DefaultFp8Layers())));
 }
 
 TEST(Fp8PngTest, NamesTheType) {

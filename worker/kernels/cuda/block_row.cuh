@@ -20,7 +20,7 @@ struct StoredPacks {
   __device__ Packed operator()(int64_t index) const { return Packed::Load(row, index); }
 };
 
-// A row of `packs` packs, each made by packs_of(index): always the same for the same index.
+// A row of `packs` packs, pack i being source(i): the same whenever it is made.
 template <typename Source>
 class BlockRow {
  public:

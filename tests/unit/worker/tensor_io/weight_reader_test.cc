@@ -123,7 +123,7 @@ TEST(WeightReaderTest, ListsEveryProblemAtOnceWithItsFile) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(status), AllOf(HasSubstr(dir.path() + "/model: 4 problems"),
                                      HasSubstr("model-1.safetensors: tensor 'shape' is F32 [2, 3], "
-                                               "expected F32, F16 or BF16 [3, 2]"),
+                                               "expected F32, F16, BF16 or F8_E4M3 [3, 2]"),
                                      HasSubstr("model-2.safetensors: tensor 'type' is I64 [2]"),
                                      HasSubstr("missing tensor 'missing', expected [7]"),
                                      HasSubstr("model-1.safetensors: unexpected tensor 'extra'"),
@@ -212,7 +212,7 @@ TEST(WeightReaderTest, OnTheMetaDeviceChecksNamesAndShapesAndReadsNothing) {
   EXPECT_EQ(weight.scalar_type(), at::kBFloat16);
   EXPECT_EQ(bytes, 5 * 7 * 2);
   EXPECT_FALSE(reader->Take("b", {4}).defined());
-  EXPECT_THAT(Message(reader->Finish()), HasSubstr("expected F32, F16 or BF16 [4]"));
+  EXPECT_THAT(Message(reader->Finish()), HasSubstr("expected F32, F16, BF16 or F8_E4M3 [4]"));
 }
 
 TEST(WeightReaderTest, SeesAnAlteredTensor) {
