@@ -38,7 +38,9 @@ ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& bin
                "--job-memory-mb",
                absl::StrCat(options.job_memory_mb),
                "--collectives",
-               options.collectives},
+               options.collectives,
+               "--cuda-path",
+               options.cuda_path},
       // Not an argument: those are for everyone to see.
       .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
   if (!options.dtype.empty()) {

@@ -24,6 +24,7 @@ struct ChildWorkerOptions {
   std::string text_encoder = "every-rank";
   int job_memory_mb = 0;
   std::string collectives = "gloo";
+  std::string cuda_path = "aten";
   std::string log_level;
 };
 

@@ -60,6 +60,11 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
   Add(app, "collectives", flags.collectives,
       "Of spawned workers, between their devices; nccl (on cuda only) has never run yet")
       ->check(CLI::IsMember({"gloo", "nccl"}));
+  Add(app, "cuda-path", flags.cuda_path,
+      "Of spawned workers, on cuda: aten, or tuned: our kernels, cuBLASLt and step graphs (never "
+      "run "
+      "yet)")
+      ->check(CLI::IsMember({"aten", "tuned"}));
   Add(app, "listen", flags.listen, "HOST:PORT for clients; port 0: any");
   Add(app, "worker-listen", flags.worker_listen,
       "HOST:PORT for workers [127.0.0.1:0 when workers are spawned, else 127.0.0.1:50052]");
@@ -183,6 +188,7 @@ ChildWorkerOptions MakeChildOptions(const ServerFlags& flags, const std::string&
           .text_encoder = flags.text_encoder,
           .job_memory_mb = flags.job_memory_mb,
           .collectives = flags.collectives,
+          .cuda_path = flags.cuda_path,
           .log_level = flags.log_level};
 }
 

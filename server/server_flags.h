@@ -26,6 +26,7 @@ struct ServerFlags {
   std::string text_encoder = "every-rank";
   int job_memory_mb = 0;
   std::string collectives = "gloo";
+  std::string cuda_path = "aten";
   std::string listen = "127.0.0.1:50051";
   std::string worker_listen;  // empty: a free port on loopback when workers are spawned, else 50052
   std::string token;

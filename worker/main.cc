@@ -9,6 +9,7 @@
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "spdlog/stopwatch.h"
+#include "worker/kernels/kernel_choice.h"
 #include "worker/link/catch_all.h"
 #include "worker/link/device_parent.h"
 #include "worker/link/worker_flags.h"
@@ -66,6 +67,7 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
   spdlog::info("event=loading model={} device={} version={}", flags.model, flags.device,
                TESSERA_VERSION);
   const spdlog::stopwatch stopwatch;
+  if (flags.cuda_path == "tuned") ChooseTunedCuda();
   absl::StatusOr<std::unique_ptr<Engine>> engine = CatchAll([&] {
     return LoadEngine({.model_dir = flags.model,
                        .device = flags.device,

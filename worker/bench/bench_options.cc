@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "worker/model/dtype_names.h"
+
 namespace tessera {
 namespace {
 
@@ -49,8 +51,11 @@ void AddModelOptions(CLI::App& app, BenchOptions& options, bool& random_weights)
 
 void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
   app.add_option("--device", options.device, "cpu, cuda or cuda:K")->capture_default_str();
-  app.add_option("--dtype", options.dtype,
-                 "float32, bfloat16 or float16; with +fp8 behind it FP8 linear layers");
+  app.add_option(
+         "--dtype", options.dtype,
+         "float32, bfloat16 or float16; +fp8: linear layers in FP8; +fp8kv: cached keys and "
+         "values too")
+      ->check(CLI::IsMember(DtypeNames()));
   AddChoice<CudaKernels>(app, "--kernels", options.kernels,
                          "On CUDA: aten (default) or fused, our own",
                          {{"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}});
@@ -68,6 +73,9 @@ void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
                         {"cudnn", Attention::kCudnn},
                         {"flash", Attention::kFlash},
                         {"efficient", Attention::kEfficient}});
+  AddChoice<StepGraphs>(app, "--step-graphs", options.step_graphs,
+                        "On CUDA, of steps that exchange nothing: off (default) or on",
+                        {{"off", StepGraphs::kOff}, {"on", StepGraphs::kOn}});
   app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();
 }
 

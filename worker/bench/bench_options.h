@@ -21,6 +21,7 @@ struct BenchOptions {
   Gemm gemm = Gemm::kAten;
   Fp8Accumulation fp8_accumulation = Fp8Accumulation::kExact;
   Attention attention = Attention::kAuto;
+  StepGraphs step_graphs = StepGraphs::kOff;
   int threads = 1;               // of each rank
   std::vector<int> ranks = {1};  // measured in turn, interleaved; ratios are over the first
   int rounds = 5;                // counted, after one to warm up

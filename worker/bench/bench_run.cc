@@ -45,6 +45,7 @@ absl::Status ChooseKernels(const BenchOptions& options, at::Device device) {
   SetGemm(options.gemm);
   SetFp8Accumulation(options.fp8_accumulation);
   SetAttention(options.attention);
+  SetStepGraphs(options.step_graphs);
   return absl::OkStatus();
 }
 
@@ -55,8 +56,7 @@ absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOpti
                            ResolveComputeDevice(options.device, options.dtype, options.threads));
   TESSERA_RETURN_IF_ERROR(ChooseKernels(options, compute.device));
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
-  subject->dtype_ = compute.dtype;
-  subject->device_ = compute.device;
+  subject->compute_ = compute;
   if (!options.model_dir.empty()) {
     TESSERA_ASSIGN_OR_RETURN(subject->pipeline_, FluxPipeline::Load({.model_dir = options.model_dir,
                                                                      .device = options.device,
@@ -86,8 +86,10 @@ DenoiseJob BenchSubject::MakeJob(ImageResult& result) const {
       LatentShapeOf(request.width, request.height, c.in_channels / 4, kSizeMultiple / 2);
   const Schedule schedule =
       MakeSchedule({.use_dynamic_shifting = true}, request.num_inference_steps, shape.tokens());
-  const at::TensorOptions options = at::TensorOptions().dtype(dtype_).device(device_);
-  return {.latents = InitialLatents(shape, request.num_images, dtype_, request.seed).to(device_),
+  const at::TensorOptions options =
+      at::TensorOptions().dtype(compute_.dtype).device(compute_.device);
+  return {.latents = InitialLatents(shape, request.num_images, compute_.dtype, request.seed)
+                         .to(compute_.device),
           .positive = transformer().Prepare(
               at::randn({1, request.max_sequence_length, c.joint_attention_dim}, options),
               at::randn({1, c.pooled_projection_dim}, options), schedule.timesteps,
@@ -98,16 +100,21 @@ DenoiseJob BenchSubject::MakeJob(ImageResult& result) const {
           .text_mode = request.text_mode};
 }
 
-SteadyStep BenchSubject::MakeSteadyStep() const {
+SteadyStep BenchSubject::MakeSteadyStep() {
   at::set_num_threads(options_.threads);
   at::manual_seed(1);
   ImageResult ignored;
-  return SteadyStep(transformer(), MakeJob(ignored));
+  return SteadyStep(transformer(), MakeJob(ignored), MakeDenoiseOptions());
+}
+
+DenoiseOptions BenchSubject::MakeDenoiseOptions() {
+  recorders_.push_back(MakeGraphRecorder(compute_.device));
+  return {.recorder = recorders_.back().get(), .kv_storage = compute_.kv_storage};
 }
 
 Denoiser& BenchSubject::denoiser(int rank) {
   while (denoisers_.size() <= static_cast<size_t>(rank)) {
-    denoisers_.push_back(std::make_unique<Denoiser>(transformer()));
+    denoisers_.push_back(std::make_unique<Denoiser>(transformer(), MakeDenoiseOptions()));
   }
   return *denoisers_[rank];
 }
@@ -172,7 +179,7 @@ void BenchSubject::RunRank(const DenoiseJob& job, Communicator& communicator, Be
     for (const at::Tensor& one : UnpackLatents(mine.latents, shape).split(1)) {
       random_vae_->DecodeRgb8(one, communicator);
     }
-    Synchronize(device_);
+    Synchronize(compute_.device);
     run.times.decode_s = SecondsSince(begin);
   }
 }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "worker/bench/bench_options.h"
 #include "worker/bench/steady_step.h"
+#include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/flux_pipeline.h"
 
 namespace tessera {
@@ -25,16 +26,17 @@ class BenchSubject {
   static absl::StatusOr<std::unique_ptr<BenchSubject>> Load(const BenchOptions& options);
 
   const FluxConfig& config() const { return transformer().config(); }
-  at::Device device() const { return device_; }
+  at::Device device() const { return compute_.device; }
   absl::StatusOr<BenchRun> Run(int ranks);
   // A rank's steady step alone, in the caller's thread. Throws what tensor code throws.
-  SteadyStep MakeSteadyStep() const;
+  SteadyStep MakeSteadyStep();
 
  private:
   explicit BenchSubject(const BenchOptions& options) : options_(options) {}
   const FluxTransformer& transformer() const {
     return pipeline_ ? pipeline_->transformer() : *random_;
   }
+  DenoiseOptions MakeDenoiseOptions();
   Denoiser& denoiser(int rank);
   DenoiseJob MakeJob(ImageResult& result) const;
   // One rank's part in a run. Throws.
@@ -44,9 +46,9 @@ class BenchSubject {
   std::unique_ptr<FluxPipeline> pipeline_;   // with a checkpoint
   std::unique_ptr<FluxTransformer> random_;  // without one
   std::unique_ptr<VaeDecoder> random_vae_;   // with --vae
+  std::vector<std::unique_ptr<GraphRecorder>> recorders_;
   std::vector<std::unique_ptr<Denoiser>> denoisers_;
-  at::ScalarType dtype_ = at::kFloat;
-  at::Device device_ = at::kCPU;
+  ComputeDevice compute_;
 };
 
 }  // namespace tessera

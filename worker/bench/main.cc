@@ -31,7 +31,7 @@ absl::StatusOr<Runs> RunAll(const BenchOptions& options, BenchSubject& subject) 
   return runs;
 }
 
-BenchReport Report(const BenchOptions& options, const BenchSubject& subject, const Runs& runs) {
+BenchReport Report(const BenchOptions& options, BenchSubject& subject, const Runs& runs) {
   const c10::InferenceMode inference;
   BenchReport report = {.memory = MeasurePeakMemory(subject.device())};
   report.figures = Summarise(options, subject.config(), runs);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "worker/kernels/device_graph.h"
+#include "worker/kernels/kernel_choice.h"
 
 // As at::cuda::CUDAGraph, by what needs no link with LibTorch's CUDA half: the CUDA runtime, and
 // the virtual functions of ATen's allocator.
@@ -141,7 +142,8 @@ class CudaGraphRecorder : public GraphRecorder {
 }  // namespace
 
 std::unique_ptr<GraphRecorder> MakeGraphRecorder(c10::Device device) {
-  return device.is_cuda() ? std::make_unique<CudaGraphRecorder>(device) : nullptr;
+  const bool wanted = device.is_cuda() && ChosenStepGraphs() == StepGraphs::kOn;
+  return wanted ? std::make_unique<CudaGraphRecorder>(device) : nullptr;
 }
 
 }  // namespace tessera

@@ -26,8 +26,8 @@ class GraphRecorder {
   virtual std::unique_ptr<DeviceGraph> Record(const std::function<void()>& work) = 0;
 };
 
-// Null where the device has no graphs: on the CPU, and in a build without CUDA sources. The CUDA
-// graphs have never run.
+// Null unless kernel_choice.h says otherwise, on the CPU, and in a build without CUDA sources. The
+// CUDA graphs have never run.
 std::unique_ptr<GraphRecorder> MakeGraphRecorder(c10::Device device);
 
 }  // namespace tessera

@@ -9,6 +9,7 @@ namespace {
 
 // The switches; see the header.
 std::atomic<Gemm> chosen_gemm = Gemm::kAten;
+std::atomic<StepGraphs> chosen_step_graphs = StepGraphs::kOff;
 std::atomic<Fp8Accumulation> chosen_fp8_accumulation = Fp8Accumulation::kExact;
 
 }  // namespace
@@ -28,6 +29,15 @@ void SetAttention(Attention choice) {
   context.setSDPUseFlash(runs(Attention::kFlash));
   context.setSDPUseMemEfficient(runs(Attention::kEfficient));
   context.setSDPUseMath(choice == Attention::kAuto);
+}
+
+void SetStepGraphs(StepGraphs choice) { chosen_step_graphs = choice; }
+StepGraphs ChosenStepGraphs() { return chosen_step_graphs; }
+
+void ChooseTunedCuda() {
+  SetCudaKernels(CudaKernels::kFused);
+  SetGemm(Gemm::kCublasLt);
+  SetStepGraphs(StepGraphs::kOn);
 }
 
 }  // namespace tessera

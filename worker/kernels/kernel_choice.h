@@ -35,4 +35,13 @@ enum class Attention { kAuto, kCudnn, kFlash, kEfficient };
 
 void SetAttention(Attention choice);
 
+// Whether steps that exchange nothing are recorded and replayed, as CUDA graphs (device_graph.h).
+enum class StepGraphs { kOff, kOn };
+
+void SetStepGraphs(StepGraphs choice);
+StepGraphs ChosenStepGraphs();
+
+// What is ours of all that at once: kernels, cuBLASLt and step graphs. It has never run.
+void ChooseTunedCuda();
+
 }  // namespace tessera

@@ -47,6 +47,9 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "collectives", flags.collectives,
       "Between the ranks' devices: gloo, or nccl on cuda (never run yet); all workers the same")
       ->check(CLI::IsMember({"gloo", "nccl"}));
+  Add(app, "cuda-path", flags.cuda_path,
+      "On cuda: aten, or tuned: our kernels, cuBLASLt and step graphs (never run yet)")
+      ->check(CLI::IsMember({"aten", "tuned"}));
   Add(app, "weight-cache", flags.weight_cache, "Folder for converted weights, shared by a host");
   Add(app, "token", flags.token, "The server's secret; better in a file or the environment");
   Add(app, "token-file", flags.token_file, "File that holds the token");
@@ -130,7 +133,8 @@ std::vector<std::string> ChildArguments(const WorkerFlags& flags, size_t index) 
                                         "--name",          absl::StrCat(flags.name, "/", index),
                                         "--text-encoder",  flags.text_encoder,
                                         "--job-memory-mb", absl::StrCat(flags.job_memory_mb),
-                                        "--collectives",   flags.collectives};
+                                        "--collectives",   flags.collectives,
+                                        "--cuda-path",     flags.cuda_path};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };

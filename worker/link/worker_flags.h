@@ -17,6 +17,7 @@ struct WorkerFlags {
   std::string text_encoder = "every-rank";  // or "rank0" or "cpu"
   int job_memory_mb = 0;                    // beside the weights; 0: what is left of them
   std::string collectives = "gloo";         // or "nccl"
+  std::string cuda_path = "aten";           // or "tuned"
   std::string weight_cache;
   std::string token;       // of the server
   std::string token_file;  // read when `token` is empty

@@ -113,8 +113,7 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   MemoryCosts costs =
       CostsOf(config, vae.config(), encoders.t5_config(), model.limits.max_sequence_length,
               compute.dtype, compute.kv_storage, compute.device);
-  std::unique_ptr<GraphRecorder> recorder =
-      options.step_graphs ? MakeGraphRecorder(compute.device) : nullptr;
+  std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device);
   if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
   auto pipeline = std::unique_ptr<FluxPipeline>(

@@ -29,7 +29,6 @@ struct PipelineOptions {
   int threads = 0;    // CPU threads of this rank; 0: all cores
   std::string weight_cache_dir;  // see WeightOptions::cache_dir
   TextEncoderPlace text_encoder = TextEncoderPlace::kEveryRank;
-  bool step_graphs = false;      // steps that exchange nothing replayed as graphs, on a GPU
   int64_t job_memory_bytes = 0;  // that a job may take beside the weights; 0: what is left of them
   LoadProgressCallback on_load_progress;
 };

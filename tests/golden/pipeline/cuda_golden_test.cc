@@ -74,8 +74,10 @@ TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
   for (int ranks = 1; ranks <= 3; ++ranks) {
     const auto plain = RunSeries(
         ranks, requests, [](int) { return nullptr; }, "cuda");
-    const auto replayed = RunSeries(
-        ranks, requests, [](int) { return MakeGraphRecorder(at::Device(at::kCUDA, 0)); }, "cuda");
+    SetStepGraphs(StepGraphs::kOn);
+    const auto recorder = [](int) { return MakeGraphRecorder(at::Device(at::kCUDA, 0)); };
+    const auto replayed = RunSeries(ranks, requests, recorder, "cuda");
+    SetStepGraphs(StepGraphs::kOff);
     for (size_t i = 0; i < requests.size(); ++i) {
       EXPECT_TRUE(at::equal(plain[i], replayed[i])) << ranks << " ranks, run " << i;
     }

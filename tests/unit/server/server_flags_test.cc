@@ -132,10 +132,11 @@ TEST(ServerFlagsTest, ChildrenDialTheChosenPort) {
 }
 
 TEST(ServerFlagsTest, ChildrenExchangeByWhatWasChosen) {
-  const auto flags =
-      Parse({"--model", "m", "--spawn-workers", "2", "--device", "cuda", "--collectives", "nccl"});
+  const auto flags = Parse({"--model", "m", "--spawn-workers", "2", "--device", "cuda",
+                            "--collectives", "nccl", "--cuda-path", "tuned"});
   ASSERT_TRUE(flags.ok()) << flags.status();
   EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).collectives, "nccl");
+  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).cuda_path, "tuned");
 }
 
 }  // namespace

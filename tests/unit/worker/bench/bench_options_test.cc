@@ -39,15 +39,18 @@ TEST(BenchOptionsTest, AtenComputesUnlessToldOtherwise) {
   const BenchOptions options = Parse({});
   EXPECT_EQ(options.kernels, CudaKernels::kAten);
   EXPECT_EQ(options.gemm, Gemm::kAten);
+  EXPECT_EQ(options.step_graphs, StepGraphs::kOff);
   EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kExact);
   EXPECT_EQ(options.attention, Attention::kAuto);
 }
 
 TEST(BenchOptionsTest, EveryKernelHasItsName) {
-  const BenchOptions options = Parse({"--kernels", "fused", "--gemm", "cublaslt",
-                                      "--fp8-accumulation", "fast", "--attention", "flash"});
+  const BenchOptions options =
+      Parse({"--kernels", "fused", "--step-graphs", "on", "--gemm", "cublaslt",
+             "--fp8-accumulation", "fast", "--attention", "flash"});
   EXPECT_EQ(options.kernels, CudaKernels::kFused);
   EXPECT_EQ(options.gemm, Gemm::kCublasLt);
+  EXPECT_EQ(options.step_graphs, StepGraphs::kOn);
   EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kFast);
   EXPECT_EQ(options.attention, Attention::kFlash);
   EXPECT_EQ(Parse({"--attention", "cudnn"}).attention, Attention::kCudnn);

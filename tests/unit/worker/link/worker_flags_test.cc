@@ -64,7 +64,7 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
                               "--job-memory-mb", "512",      "--weight-cache", "/cache",
                               "--advertise",     "10.0.0.9", "--name",         "node",
                               "--log-level",     "debug",    "--token",        "secret",
-                              "--collectives",   "nccl"})
+                              "--collectives",   "nccl",     "--cuda-path",    "tuned"})
                            .value();
   EXPECT_THAT(parent.devices, ElementsAre("cuda:0", "cuda:1"));
   const std::vector<std::string> arguments = ChildArguments(parent, 1);
@@ -79,6 +79,7 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
   EXPECT_EQ(child.text_encoder, "rank0");
   EXPECT_EQ(child.job_memory_mb, 512);
   EXPECT_EQ(child.collectives, "nccl");
+  EXPECT_EQ(child.cuda_path, "tuned");
   EXPECT_EQ(child.weight_cache, "/cache");
   EXPECT_EQ(child.advertise, "10.0.0.9");
   EXPECT_EQ(child.name, "node/1");
