@@ -16,7 +16,8 @@ namespace tessera {
 enum class Activation { kNone, kGeluTanh };
 
 // y = activation(x W^T + b), on one device. All of float32, of bfloat16 or of float16; or x and
-// weight of float8_e4m3fn with a scale for each row of theirs, bias and y of bfloat16.
+// weight of float8_e4m3fn with a scale for each row of theirs, bias and y of bfloat16. Sums, bias
+// and activation are float32, rounded once.
 struct LinearOperands {
   at::Tensor x;       // [rows, in], rows may be apart
   at::Tensor weight;  // [out, in]

@@ -1,0 +1,37 @@
+#include "worker/kernels/kernel_choice.h"
+
+#include <ATen/Context.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace tessera {
+namespace {
+
+using Enabled = std::array<bool, 4>;  // cuDNN, flash, memory-efficient, plain
+
+Enabled EnabledKernels() {
+  const at::Context& context = at::globalContext();
+  return {context.userEnabledCuDNNSDP(), context.userEnabledFlashSDP(),
+          context.userEnabledMemEfficientSDP(), context.userEnabledMathSDP()};
+}
+
+TEST(KernelChoiceTest, AtenComputesUnlessToldOtherwise) {
+  EXPECT_EQ(ChosenGemm(), Gemm::kAten);
+  EXPECT_EQ(ChosenFp8Accumulation(), Fp8Accumulation::kExact);
+}
+
+TEST(KernelChoiceTest, ChosenAttentionRunsAlone) {
+  const Enabled before = EnabledKernels();
+  SetAttention(Attention::kCudnn);
+  EXPECT_EQ(EnabledKernels(), (Enabled{true, false, false, false}));
+  SetAttention(Attention::kFlash);
+  EXPECT_EQ(EnabledKernels(), (Enabled{false, true, false, false}));
+  SetAttention(Attention::kEfficient);
+  EXPECT_EQ(EnabledKernels(), (Enabled{false, false, true, false}));
+  SetAttention(Attention::kAuto);
+  EXPECT_EQ(EnabledKernels(), before);
+}
+
+}  // namespace
+}  // namespace tessera
