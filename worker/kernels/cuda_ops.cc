@@ -171,5 +171,13 @@ Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
   return y;
 }
 
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out) {
+  const int64_t width = rows.values.size(-1);
+  Enqueue(out, [&](cudaStream_t stream) {
+    return cuda::DequantizeRows(ElementOf(out), rows.scales.numel(), width, MatrixOf(rows),
+                                out.mutable_data_ptr(), stream);
+  });
+}
+
 }  // namespace cuda_ops
 }  // namespace tessera

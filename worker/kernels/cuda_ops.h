@@ -28,5 +28,6 @@ Fp8Rows QuantizeRows(const at::Tensor& x);
 Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              double eps);
 Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail);
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out);  // without gaps
 
 }  // namespace tessera::cuda_ops

@@ -47,6 +47,11 @@ Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
 
 at::Tensor Dequantized(const Fp8Rows& rows) { return rows.values.to(at::kFloat).mul_(rows.scales); }
 
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out) {
+  if (out.is_contiguous() && cuda_ops::Runs({&out})) return cuda_ops::DequantizeInto(rows, out);
+  reference::DequantizeInto(rows, out);
+}
+
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
   if (!FitsTensorCores(x, weight, bias)) return reference::Fp8Linear(x, weight, bias);
   std::vector<int64_t> sizes = x.values.sizes().vec();
@@ -100,6 +105,8 @@ Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
   GeluTanh(tail, after);
   return QuantizeRows(joined);
 }
+
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out) { out.copy_(Dequantized(rows)); }
 
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias) {
   at::Tensor y = at::linear(x.values.to(at::kFloat), weight.values.to(at::kFloat));

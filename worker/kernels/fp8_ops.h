@@ -30,6 +30,9 @@ Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail);
 // The rows again, float32.
 at::Tensor Dequantized(const Fp8Rows& rows);
 
+// The same, rounded to the dtype of `out`, of the rows' shape.
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out);
+
 // y = x W^T + b, weight [out, in] with a scale for each output channel, bias [out] -> [..., out]
 // in the bias's dtype. Products of FP8 values are exact in float32, which sums them; scales and
 // bias come last. On CUDA in bfloat16, with sizes in multiples of 16, FP8 tensor cores compute it,
@@ -42,6 +45,7 @@ Fp8Rows QuantizeRows(const at::Tensor& x);
 Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              double eps);
 Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail);
+void DequantizeInto(const Fp8Rows& rows, at::Tensor& out);
 at::Tensor Fp8Linear(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& bias);
 }  // namespace reference
 

@@ -31,6 +31,7 @@ Fp8Rows LayerNormModulateFp8(const at::Tensor&, const at::Tensor&, const at::Ten
   NotBuilt();
 }
 Fp8Rows QuantizeGeluRows(const at::Tensor&, const at::Tensor&) { NotBuilt(); }
+void DequantizeInto(const Fp8Rows&, at::Tensor&) { NotBuilt(); }
 
 }  // namespace cuda_ops
 }  // namespace tessera

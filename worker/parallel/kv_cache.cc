@@ -41,7 +41,8 @@ bool KvCache::Reserve(const Shape& shape, const at::TensorOptions& options, KvSt
 
 void KvCache::Restore(int64_t layer) const {
   if (stored_.empty()) return;
-  Layer(layer).copy_(Dequantized(stored_[layer]));
+  at::Tensor rows = Layer(layer);
+  DequantizeInto(stored_[layer], rows);
 }
 
 void KvCache::Store(int64_t layer, const RowRange& rows) const {

@@ -61,6 +61,10 @@ struct RowParts {
 cudaError_t QuantizeRows(Element type, int64_t batch, int64_t rows, const RowParts& x,
                          const Fp8Matrix& y, cudaStream_t stream);
 
+// y = value * scale; y [rows, width] without gaps.
+cudaError_t DequantizeRows(Element type, int64_t rows, int64_t width, const Fp8Matrix& x, void* y,
+                           cudaStream_t stream);
+
 // x += gate * y.
 cudaError_t GatedAdd(Element type, const Extent& extent, const Rows& x, const Vectors& gate,
                      const ConstRows& y, cudaStream_t stream);

@@ -164,6 +164,18 @@ TEST_P(CudaKernelsTest, QuantizeRowsOfAllMagnitudes) {
   }
 }
 
+TEST_P(CudaKernelsTest, DequantizeInto) {
+  for (const auto& [batch, rows, width, gap] : Shapes()) {
+    const Fp8Rows quantised = QuantizeRows(RandomRows(batch, rows, width, gap));
+    at::Tensor actual = at::empty(quantised.values.sizes(), at::kCUDA).to(GetParam());
+    at::Tensor expected = at::empty_like(actual);
+    ASSERT_TRUE(cuda_ops::Runs({&actual}));
+    DequantizeInto(quantised, actual);
+    reference::DequantizeInto(quantised, expected);
+    EXPECT_TRUE(at::equal(actual, expected)) << actual.sizes();
+  }
+}
+
 TEST_P(CudaKernelsTest, LayerNormModulateFp8) {
   for (const auto& [batch, rows, width, gap] : Shapes()) {
     for (const int64_t modulations : {int64_t{1}, batch}) {

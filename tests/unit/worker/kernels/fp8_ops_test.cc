@@ -127,6 +127,18 @@ TEST_F(Fp8OpsTest, ARowIsQuantisedByItself) {
   EXPECT_TRUE(at::equal(Dequantized(part), Dequantized(all).narrow(1, 4, 3)));
 }
 
+TEST_F(Fp8OpsTest, DequantizeIntoRoundsToTheTypeOfItsPlace) {
+  const Fp8Rows rows = QuantizeRows(at::randn({2, 3, 5, 7}));
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const at::Tensor apart = at::zeros({2, 3, 5, 9}, type);
+    at::Tensor place = apart.narrow(-1, 1, 7);
+    DequantizeInto(rows, place);
+    EXPECT_TRUE(at::equal(place, (rows.values.to(at::kFloat) * rows.scales).to(type))) << type;
+    EXPECT_EQ(apart.select(-1, 0).count_nonzero().item<int64_t>(), 0);
+    EXPECT_EQ(apart.select(-1, 8).count_nonzero().item<int64_t>(), 0);
+  }
+}
+
 TEST_F(Fp8OpsTest, LinearIsTheProductOfTheQuantisedMatrices) {
   for (const auto& [rows, in, out] :
        {std::tuple{1, 16, 32}, {0, 16, 32}, {33, 96, 48}, {7, 5, 3}}) {
