@@ -223,8 +223,8 @@ TEST_F(CublasLtTest, GivesBackWhatItMade) {
 }
 
 TEST_F(CublasLtTest, DeclinesOperandsWithoutAForm) {
-  const auto declines = [this](const char* what, LinearOperands o) {
-    EXPECT_FALSE(lt_.Linear(o, nullptr)) << what;
+  const auto declines = [this](const char* what, const LinearOperands& operands) {
+    EXPECT_FALSE(lt_.Linear(operands, nullptr)) << what;
   };
   declines("doubles", Random(4, 8, 8, at::kDouble));
   LinearOperands o = Random(4, 8, 8);
