@@ -141,7 +141,9 @@ struct WeightReader::State {
     if (!uploader.has_value()) {
       uploader.emplace(options.device);
       int64_t total = 0;
-      for (const auto& [name, weight] : weights) total += weight.stored.end - weight.stored.begin;
+      for (const auto& [name, weight] : weights) {
+        total += static_cast<int64_t>(weight.stored.end - weight.stored.begin);
+      }
       const std::filesystem::path folder = std::filesystem::path(place).parent_path();
       meter.emplace(folder.filename().string(), total, options.on_progress);
     }
