@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "absl/strings/str_join.h"
 #include "worker/model/dtype_names.h"
 
 namespace tessera {
@@ -154,6 +155,7 @@ FluxConfig FluxDevSizes() {
 
 BenchOptions ParseBenchOptions(int argc, const char* const* argv) {
   BenchOptions options;
+  options.arguments = absl::StrJoin(argv + 1, argv + argc, " ");
   options.config = DefaultSizes();
   ImageRequest& request = options.request;
   request.prompt = "a lighthouse on a cliff at dawn";

@@ -11,6 +11,7 @@ namespace tessera {
 
 // The command line of tessera-bench.
 struct BenchOptions {
+  std::string arguments;  // all of them, for reports
   std::string model;      // as named on the command line, for reports
   std::string model_dir;  // empty: random weights of `config`, and the denoising loop alone
   FluxConfig config;

@@ -149,6 +149,7 @@ nlohmann::json Json(const BenchOptions& options, const FluxConfig& config,
                     const BenchReport& report) {
   const ImageRequest& request = options.request;
   return {{"version", TESSERA_VERSION},
+          {"arguments", options.arguments},
           {"model", options.model},
           {"random_weights", options.model_dir.empty()},
           {"device", options.device},

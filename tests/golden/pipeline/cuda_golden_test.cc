@@ -18,17 +18,27 @@ using testing::RunGroup;
 using testing::RunSeries;
 using testing::RunTrail;
 
+struct Path {
+  std::string name;
+  CudaKernels kernels;
+  Gemm gemm;
+};
+
 // The whole tiny pipeline on a GPU in float32, against what the CPU is held to.
-class CudaGoldenTest : public ::testing::TestWithParam<CudaKernels> {
+class CudaGoldenTest : public ::testing::TestWithParam<Path> {
  protected:
   void SetUp() override {
     TESSERA_SKIP_WITHOUT_GPU();
-    if (GetParam() == CudaKernels::kFused && !CudaKernelsBuilt()) {
+    if (GetParam().kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
       GTEST_SKIP() << "built without nvcc, so there are no CUDA kernels";
     }
-    SetCudaKernels(GetParam());
+    SetCudaKernels(GetParam().kernels);
+    SetGemm(GetParam().gemm);
   }
-  void TearDown() override { SetCudaKernels(CudaKernels::kAten); }
+  void TearDown() override {
+    SetCudaKernels(CudaKernels::kAten);
+    SetGemm(Gemm::kAten);
+  }
 };
 
 TEST_P(CudaGoldenTest, Dev64x64) {
@@ -93,11 +103,11 @@ TEST_P(CudaGoldenTest, Bfloat16IsNear) {
       45.0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, CudaGoldenTest,
-                         ::testing::Values(CudaKernels::kAten, CudaKernels::kFused),
-                         [](const auto& test) {
-                           return test.param == CudaKernels::kAten ? "Aten" : "Fused";
-                         });
+INSTANTIATE_TEST_SUITE_P(Paths, CudaGoldenTest,
+                         ::testing::Values(Path{"Aten", CudaKernels::kAten, Gemm::kAten},
+                                           Path{"Fused", CudaKernels::kFused, Gemm::kAten},
+                                           Path{"CublasLt", CudaKernels::kFused, Gemm::kCublasLt}),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace tessera

@@ -57,6 +57,10 @@ TEST(BenchOptionsTest, EveryKernelHasItsName) {
   EXPECT_EQ(Parse({"--attention", "efficient"}).attention, Attention::kEfficient);
 }
 
+TEST(BenchOptionsTest, ReportsCanTellTheArguments) {
+  EXPECT_EQ(Parse({"--width", "64", "--ranks", "1,2"}).arguments, "--width 64 --ranks 1,2");
+}
+
 TEST(BenchOptionsDeathTest, AnUnknownKernelIsRefused) {
   EXPECT_EXIT(
       Parse({"--gemm", "cutlass"}), [](int status) { return status != 0; }, "--gemm");
