@@ -59,6 +59,15 @@ def part_of(state, name):
             if key.startswith(name + ".")}
 
 
+def write_pieces(source, output):
+    """Without the names of the files that it was trained from."""
+    from sentencepiece import sentencepiece_model_pb2
+    model = sentencepiece_model_pb2.ModelProto.FromString(source.read_bytes())
+    for field in ("input", "model_prefix"):
+        model.trainer_spec.ClearField(field)
+    output.write_bytes(model.SerializeToString())
+
+
 def write_tokenizers(source, output, text_tokens):
     ends = dict(bos_token=START, eos_token=END, unk_token=END, pad_token=END)
     write_json(output / "tokenizer/tokenizer_config.json", dict(
@@ -72,7 +81,7 @@ def write_tokenizers(source, output, text_tokens):
     write_json(output / "tokenizer_2/tokenizer_config.json", dict(
         tokenizer_class="T5Tokenizer", extra_ids=0, model_max_length=text_tokens, legacy=False,
         **ends))
-    shutil.copy(source / "spiece.model", output / "tokenizer_2/spiece.model")
+    write_pieces(source / "spiece.model", output / "tokenizer_2/spiece.model")
     from transformers import T5Tokenizer  # makes tokenizer.json of spiece.model
     T5Tokenizer.from_pretrained(output / "tokenizer_2", extra_ids=0).save_pretrained(
         output / "tokenizer_2")

@@ -12,7 +12,7 @@ Measured on `models/shapes` ([its card](../models/shapes/README.md)) by
 ## Adherence to the prompt
 
 {captions} captions, {two} of them with two objects; each holds a colour-shape pair held out of
-training (the card says how far). A picture counts if the judge (tools/train_demo/judge.py, which knows nothing of the
+training. A picture counts if the judge (tools/train_demo/judge.py, which knows nothing of the
 model) sees everything that the caption says and nothing else. Each picture is the PNG of a running
 server with N worker processes; {steps} steps, sync_steps {sync}, no refresh, text split.
 
