@@ -48,7 +48,8 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
   Add(app, "answer-cache-mb", flags.answer_cache_mb,
       "MiB of pictures kept for calls that come again with their request_id; 0: none")
       ->check(CLI::Range(0, 1 << 20));
-  Add(app, "dtype", flags.dtype, "Of spawned workers; empty: float32 on cpu, bfloat16 on cuda")
+  Add(app, "dtype", flags.dtype,
+      "Of spawned workers, as a worker's; empty: float32 on cpu, bfloat16 on cuda")
       ->check(CLI::IsMember(DtypeNames()));
   Add(app, "threads", flags.threads, "Of each spawned worker; 0: an equal share of the cores")
       ->check(CLI::Range(0, 1024));
@@ -61,8 +62,7 @@ void AddFlags(CLI::App& app, ServerFlags& flags) {
       "Of spawned workers, between their devices; nccl (on cuda only) has never run yet")
       ->check(CLI::IsMember({"gloo", "nccl"}));
   Add(app, "cuda-path", flags.cuda_path,
-      "Of spawned workers, on cuda: aten, or tuned: our kernels, cuBLASLt and step graphs (never "
-      "run "
+      "Of spawned workers, on cuda: aten, or tuned: our kernels, cuBLASLt, step graphs (not run "
       "yet)")
       ->check(CLI::IsMember({"aten", "tuned"}));
   Add(app, "listen", flags.listen, "HOST:PORT for clients; port 0: any");
@@ -98,6 +98,8 @@ absl::Status CheckTogether(const ServerFlags& flags) {
   require(!spawns || !flags.model.empty(), "--spawn-workers needs --model");
   require(!spawns || flags.collectives == "gloo" || flags.device == "cuda",
           "--collectives nccl needs --device cuda");
+  require(!spawns || flags.cuda_path == "aten" || flags.device == "cuda",
+          "--cuda-path tuned needs --device cuda");
   require(!spawns || flags.group_size <= flags.spawn_workers || !flags.worker_listen.empty(),
           "--group-size above --spawn-workers needs --worker-listen for the others");
   const int size = flags.group_size > 0 ? flags.group_size : flags.spawn_workers;

@@ -9,7 +9,6 @@
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "spdlog/stopwatch.h"
-#include "worker/kernels/kernel_choice.h"
 #include "worker/link/catch_all.h"
 #include "worker/link/device_parent.h"
 #include "worker/link/worker_flags.h"
@@ -67,7 +66,6 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
   spdlog::info("event=loading model={} device={} version={}", flags.model, flags.device,
                TESSERA_VERSION);
   const spdlog::stopwatch stopwatch;
-  if (flags.cuda_path == "tuned") ChooseTunedCuda();
   absl::StatusOr<std::unique_ptr<Engine>> engine = CatchAll([&] {
     return LoadEngine({.model_dir = flags.model,
                        .device = flags.device,
@@ -75,6 +73,7 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                        .threads = flags.threads,
                        .weight_cache_dir = flags.weight_cache,
                        .text_encoder = ToPlace(flags.text_encoder),
+                       .cuda_path = flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten,
                        .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
                        .on_load_progress = LogLoading},
                       flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);

@@ -41,6 +41,13 @@ absl::Status ChooseKernels(const BenchOptions& options, at::Device device) {
   if (options.attention != Attention::kAuto && device.is_cpu()) {
     return absl::InvalidArgumentError("--attention: the CPU has no such kernel, expected auto");
   }
+  if (options.gemm != Gemm::kAten && device.is_cpu()) {
+    return absl::InvalidArgumentError("--gemm: the CPU has no cuBLASLt, expected aten");
+  }
+  if (options.step_graphs != StepGraphs::kOff && (device.is_cpu() || !CudaKernelsBuilt())) {
+    return absl::InvalidArgumentError(
+        "--step-graphs: none on the CPU and in this build, expected off");
+  }
   SetCudaKernels(options.kernels);
   SetGemm(options.gemm);
   SetFp8Accumulation(options.fp8_accumulation);

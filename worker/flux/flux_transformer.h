@@ -36,7 +36,7 @@ using BlockObserver =
 // come from, is the JointAttention's business. Weights are immutable after Load: thread-safe.
 class FluxTransformer {
  public:
-  // The layers of `fp8` are quantised as they are read.
+  // The layers of `fp8` are quantised as they are read, or used as they are stored.
   static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
                                               const WeightOptions& options,
                                               const LayerSet& fp8 = {});

@@ -1,4 +1,5 @@
 #include <c10/core/Allocator.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -18,6 +19,7 @@ namespace {
 using c10::cuda::CUDACachingAllocator::CUDAAllocator;
 
 void Check(const char* what, cudaError_t error) {
+  cudaGetLastError();  // or the next to ask would take this one for its own
   TORCH_CHECK(error == cudaSuccess, what, ": ", cudaGetErrorString(error));
 }
 
@@ -27,36 +29,39 @@ cudaStream_t Native(const c10::Stream& stream) {
   return static_cast<cudaStream_t>(stream.native_handle());
 }
 
-// The allocator makes numbers of its own from 1 up.
-c10::MempoolId_t NewPool() {
-  constexpr uint64_t kFirst = uint64_t{1} << 63;
-  static std::atomic<uint64_t> next = kFirst;  // over all recorders of the process
-  return {next++, 0};
-}
+// The name of a pool of device memory. Once no graph uses a pool, its name cannot be used again.
+class PoolName {
+ public:
+  const c10::MempoolId_t id = {next_++, 0};
 
-// A share in a pool of device memory: what is allocated on `stream` while the object is open comes
-// from the pool, and the pool lives as long as any share.
+ private:
+  // The allocator makes numbers of its own from 1 up.
+  static inline std::atomic<uint64_t> next_ = uint64_t{1} << 63;
+};
+
+// A share in a pool: what is allocated on `stream` while the object is open comes from the pool,
+// and the pool lives as long as any share.
 class PoolShare {
  public:
-  PoolShare(c10::Device device, c10::MempoolId_t pool, cudaStream_t stream)
-      : device_(device.index()), pool_(pool) {
-    Allocator().beginAllocateToPool(device_, pool_,
+  PoolShare(c10::Device device, std::shared_ptr<const PoolName> pool, cudaStream_t stream)
+      : device_(device.index()), pool_(std::move(pool)) {
+    Allocator().beginAllocateToPool(device_, pool_->id,
                                     [stream](cudaStream_t other) { return other == stream; });
   }
   PoolShare(const PoolShare&) = delete;
   PoolShare& operator=(const PoolShare&) = delete;
   ~PoolShare() {
     Close();
-    Allocator().releasePool(device_, pool_);
+    Allocator().releasePool(device_, pool_->id);
   }
 
   void Close() {
-    if (std::exchange(open_, false)) Allocator().endAllocateToPool(device_, pool_);
+    if (std::exchange(open_, false)) Allocator().endAllocateToPool(device_, pool_->id);
   }
 
  private:
   const c10::DeviceIndex device_;
-  const c10::MempoolId_t pool_;
+  const std::shared_ptr<const PoolName> pool_;
   bool open_ = true;
 };
 
@@ -83,6 +88,7 @@ class Capture {
     ended_ = true;
     cudaGraph_t graph = nullptr;
     const cudaError_t error = cudaStreamEndCapture(stream_, &graph);
+    cudaGetLastError();
     return {Graph(graph), error};
   }
 
@@ -100,14 +106,15 @@ class CudaGraph : public DeviceGraph {
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
   ~CudaGraph() override {
-    // The pool's memory may go to others now.
-    c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+    const c10::DeviceGuard guard(device_);
+    cudaDeviceSynchronize();  // the pool's memory may go to others now
     cudaGraphExecDestroy(ready_);
   }
 
   void Replay() override {
-    const c10::impl::VirtualGuardImpl guard(device_.type());
-    Check("cudaGraphLaunch", cudaGraphLaunch(ready_, Native(guard.getStream(device_))));
+    const c10::DeviceGuard guard(device_);
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
+    Check("cudaGraphLaunch", cudaGraphLaunch(ready_, Native(stream)));
   }
 
  private:
@@ -124,7 +131,9 @@ class CudaGraphRecorder : public GraphRecorder {
 
   std::unique_ptr<DeviceGraph> Record(const std::function<void()>& work) override {
     const c10::StreamGuard guard(stream_);
-    auto pool = std::make_unique<PoolShare>(device_, pool_, Native(stream_));
+    std::shared_ptr<const PoolName> name = pool_.lock();
+    if (name == nullptr) pool_ = name = std::make_shared<const PoolName>();
+    auto pool = std::make_unique<PoolShare>(device_, std::move(name), Native(stream_));
     Capture capture(Native(stream_));
     work();
     auto [graph, error] = capture.End();
@@ -135,8 +144,8 @@ class CudaGraphRecorder : public GraphRecorder {
 
  private:
   const c10::Device device_;
-  const c10::Stream stream_;  // the legacy default stream cannot be captured
-  const c10::MempoolId_t pool_ = NewPool();
+  const c10::Stream stream_;            // the legacy default stream cannot be captured
+  std::weak_ptr<const PoolName> pool_;  // of the graphs that there are
 };
 
 }  // namespace

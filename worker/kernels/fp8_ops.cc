@@ -19,18 +19,18 @@ bool FitsTensorCores(const Fp8Rows& x, const Fp8Rows& weight, const at::Tensor& 
          weight.values.size(0) % kMultiple == 0 && weight.values.size(1) % kMultiple == 0;
 }
 
-bool RowsAreDense(const at::Tensor& t) { return t.size(-1) == 1 || t.stride(-1) == 1; }
+bool HasDenseRows(const at::Tensor& t) { return t.size(-1) == 1 || t.stride(-1) == 1; }
 
 }  // namespace
 
 Fp8Rows QuantizeRows(const at::Tensor& x) {
-  return RowsAreDense(x) && cuda_ops::Runs({&x}) ? cuda_ops::QuantizeRows(x)
+  return HasDenseRows(x) && cuda_ops::Runs({&x}) ? cuda_ops::QuantizeRows(x)
                                                  : reference::QuantizeRows(x);
 }
 
 Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              double eps) {
-  if (RowsAreDense(x) && RowsAreDense(shift) && RowsAreDense(scale) &&
+  if (HasDenseRows(x) && HasDenseRows(shift) && HasDenseRows(scale) &&
       cuda_ops::Runs({&x, &shift, &scale})) {
     return cuda_ops::LayerNormModulateFp8(x, shift, scale, eps);
   }
@@ -39,7 +39,7 @@ Fp8Rows LayerNormModulateFp8(const at::Tensor& x, const at::Tensor& shift, const
 
 Fp8Rows QuantizeGeluRows(const at::Tensor& head, const at::Tensor& tail) {
   const at::Tensor& first = head.defined() ? head : tail;
-  if (RowsAreDense(first) && RowsAreDense(tail) && cuda_ops::Runs({&first, &tail})) {
+  if (HasDenseRows(first) && HasDenseRows(tail) && cuda_ops::Runs({&first, &tail})) {
     return cuda_ops::QuantizeGeluRows(head, tail);
   }
   return reference::QuantizeGeluRows(head, tail);

@@ -34,10 +34,11 @@ void SetAttention(Attention choice) {
 void SetStepGraphs(StepGraphs choice) { chosen_step_graphs = choice; }
 StepGraphs ChosenStepGraphs() { return chosen_step_graphs; }
 
-void ChooseTunedCuda() {
-  SetCudaKernels(CudaKernels::kFused);
-  SetGemm(Gemm::kCublasLt);
-  SetStepGraphs(StepGraphs::kOn);
+void SetCudaPath(CudaPath choice) {
+  const bool tuned = choice == CudaPath::kTuned;
+  SetCudaKernels(tuned ? CudaKernels::kFused : CudaKernels::kAten);
+  SetGemm(tuned ? Gemm::kCublasLt : Gemm::kAten);
+  SetStepGraphs(tuned ? StepGraphs::kOn : StepGraphs::kOff);
 }
 
 }  // namespace tessera

@@ -42,6 +42,8 @@ void SetStepGraphs(StepGraphs choice);
 StepGraphs ChosenStepGraphs();
 
 // What is ours of all that at once: kernels, cuBLASLt and step graphs. It has never run.
-void ChooseTunedCuda();
+enum class CudaPath { kAten, kTuned };
+
+void SetCudaPath(CudaPath choice);
 
 }  // namespace tessera

@@ -33,9 +33,8 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
   Add(app, "device", flags.device, "cpu, cuda or cuda:K");
   Add(app, "devices", devices, "Several, as 0-7 or 0,2 or cpu,cpu: a child process for each");
   Add(app, "dtype", flags.dtype,
-      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large linear layers in FP8; +fp8kv: cached "
-      "keys "
-      "and values too")
+      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large layers in FP8; +fp8kv: cached K and V "
+      "too")
       ->check(CLI::IsMember(DtypeNames()));
   Add(app, "threads", flags.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024));
   Add(app, "text-encoder", flags.text_encoder,
@@ -48,7 +47,8 @@ void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
       "Between the ranks' devices: gloo, or nccl on cuda (never run yet); all workers the same")
       ->check(CLI::IsMember({"gloo", "nccl"}));
   Add(app, "cuda-path", flags.cuda_path,
-      "On cuda: aten, or tuned: our kernels, cuBLASLt and step graphs (never run yet)")
+      "On cuda: aten, or tuned: our kernels, cuBLASLt, step graphs (not run yet); all workers the "
+      "same")
       ->check(CLI::IsMember({"aten", "tuned"}));
   Add(app, "weight-cache", flags.weight_cache, "Folder for converted weights, shared by a host");
   Add(app, "token", flags.token, "The server's secret; better in a file or the environment");

@@ -50,8 +50,9 @@ MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
   const double beside = passes * ToDouble(size.steps) * ToDouble(costs.step) +
                         (passes + images) * rows * ToDouble(costs.any_row);
   const double row = layers * ToDouble(costs.kv_row) + ToDouble(costs.open_layer_row);
+  const bool records = size.ranks == 1 || size.stale_steps;
   return {.kv_cache = ToBytes(passes * images * rows * row),
-          .recorded = ToBytes(mine * ToDouble(costs.recorded_row)),
+          .recorded = ToBytes(records ? mine * ToDouble(costs.recorded_row) : 0),
           .activations = ToBytes(beside + std::max({text, denoise, DecodeBytes(size, costs)}))};
 }
 

@@ -5,38 +5,56 @@
 namespace tessera {
 namespace {
 
+std::vector<int64_t> SizesOf(const KvCache::Shape& shape) {
+  return {2, shape.batch, shape.rows, shape.heads, shape.head_dim};
+}
+
+// Layers as computed, and layers in FP8.
+size_t OpenLayers(const KvCache::Shape& shape) {
+  return shape.storage == KvStorage::kFp8 ? 1 : shape.layers;
+}
+size_t StoredLayers(const KvCache::Shape& shape) {
+  return shape.storage == KvStorage::kFp8 ? shape.layers : 0;
+}
+
 at::Tensor Beginning(const at::Tensor& buffer, at::IntArrayRef sizes) {
   return buffer.narrow(0, 0, c10::multiply_integers(sizes)).view(sizes);
 }
 
 }  // namespace
 
-bool KvCache::Reserve(const Shape& shape, const at::TensorOptions& options, KvStorage storage) {
-  const std::vector<int64_t> sizes = {2, shape.batch, shape.rows, shape.heads, shape.head_dim};
-  const std::vector<int64_t> scale_sizes = {2, shape.batch, shape.rows, shape.heads, 1};
-  const int64_t elements = c10::multiply_integers(sizes);
-  const size_t stored = storage == KvStorage::kFp8 ? shape.layers : 0;
-  const size_t layers = storage == KvStorage::kFp8 ? 1 : shape.layers;
-  const bool stays = buffers_.size() >= layers && fp8_buffers_.size() >= stored &&
-                     buffers_[0].numel() >= elements && buffers_[0].dtype() == options.dtype() &&
-                     buffers_[0].device() == options.device();
-  if (!stays) {
+bool KvCache::HasRoomFor(const Shape& shape, const at::TensorOptions& options) const {
+  const size_t open = OpenLayers(shape), stored = StoredLayers(shape);
+  return buffers_.size() >= open && fp8_buffers_.size() >= stored &&
+         buffers_[0].numel() >= c10::multiply_integers(SizesOf(shape)) &&
+         buffers_[0].dtype() == options.dtype() && buffers_[0].device() == options.device();
+}
+
+void KvCache::Reserve(const Shape& shape, const at::TensorOptions& options) {
+  const std::vector<int64_t> sizes = SizesOf(shape);
+  std::vector<int64_t> scale_sizes = sizes;
+  scale_sizes.back() = 1;
+  if (!HasRoomFor(shape, options)) {
     Free();  // before the new ones, so that both never exist at once
-    for (size_t i = 0; i < layers; ++i) buffers_.push_back(at::empty({elements}, options));
-    for (size_t i = 0; i < stored; ++i) {
-      fp8_buffers_.push_back(
-          {at::empty({elements}, options.dtype(at::kFloat8_e4m3fn)),
-           at::empty({c10::multiply_integers(scale_sizes)}, options.dtype(at::kFloat))});
+    const int64_t elements = c10::multiply_integers(sizes);
+    const int64_t scales = c10::multiply_integers(scale_sizes);
+    for (size_t i = 0; i < OpenLayers(shape); ++i) {
+      buffers_.push_back(at::empty({elements}, options));
+    }
+    for (size_t i = 0; i < StoredLayers(shape); ++i) {
+      fp8_buffers_.push_back({at::empty({elements}, options.dtype(at::kFloat8_e4m3fn)),
+                              at::empty({scales}, options.dtype(at::kFloat))});
     }
   }
   layers_.clear();
   stored_.clear();
-  for (size_t i = 0; i < layers; ++i) layers_.push_back(Beginning(buffers_[i], sizes));
-  for (size_t i = 0; i < stored; ++i) {
+  for (size_t i = 0; i < OpenLayers(shape); ++i) {
+    layers_.push_back(Beginning(buffers_[i], sizes));
+  }
+  for (size_t i = 0; i < StoredLayers(shape); ++i) {
     stored_.push_back(
         {Beginning(fp8_buffers_[i].values, sizes), Beginning(fp8_buffers_[i].scales, scale_sizes)});
   }
-  return !stays;
 }
 
 void KvCache::Restore(int64_t layer) const {

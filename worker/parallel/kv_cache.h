@@ -27,13 +27,13 @@ class KvCache {
     int64_t rows = 0;
     int64_t heads = 0;
     int64_t head_dim = 0;
-    bool operator==(const Shape&) const = default;
+    KvStorage storage = KvStorage::kAsComputed;
   };
 
-  // Makes room for `shape`. Buffers that are large enough stay where they are; otherwise all are
-  // new and true comes back. What they hold is unspecified.
-  bool Reserve(const Shape& shape, const at::TensorOptions& options,
-               KvStorage storage = KvStorage::kAsComputed);
+  bool HasRoomFor(const Shape& shape, const at::TensorOptions& options) const;
+  // Makes room for `shape`. Buffers that have it stay where they are; otherwise all are new. What
+  // they hold is unspecified.
+  void Reserve(const Shape& shape, const at::TensorOptions& options);
   void Free();
 
   // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the

@@ -17,20 +17,25 @@ FluxConditioning PlacesFor(const FluxConditioning& c) {
 
 void DenoisePass::Begin(const PassStart& start, const at::TensorOptions& options) {
   const FluxConfig& config = transformer_.config();
-  const bool moved =
-      cache_.Reserve({.layers = start.keep_rows ? config.attention_layers() : 1,
-                      .batch = start.images,
-                      .rows = start.layout.text_tokens + start.layout.image_tokens,
-                      .heads = config.num_attention_heads,
-                      .head_dim = config.attention_head_dim},
-                     options, start.keep_rows ? options_.kv_storage : KvStorage::kAsComputed);
-  if (moved) recorded_.clear();  // they point into the cache
+  const KvCache::Shape shape = {
+      .layers = start.keep_rows ? config.attention_layers() : 1,
+      .batch = start.images,
+      .rows = start.layout.text_tokens + start.layout.image_tokens,
+      .heads = config.num_attention_heads,
+      .head_dim = config.attention_head_dim,
+      .storage = start.keep_rows ? options_.kv_storage : KvStorage::kAsComputed};
+  if (!cache_.HasRoomFor(shape, options)) Free();  // recorded steps point into the cache
+  cache_.Reserve(shape, options);
   start_.emplace(start);
   attention_.emplace(cache_, start.layout, start.communicator);
-  if (options_.recorder != nullptr) {
-    BeginRecorded({start.layout, start.images, start.conditioning.context.size(0), start.keep_rows},
-                  options);
+  if (Records()) {
+    BeginRecorded({start.layout, start.images, start.conditioning.context.size(0)}, options);
   }
+}
+
+// Where every step exchanges there is nothing to record.
+bool DenoisePass::Records() const {
+  return options_.recorder != nullptr && (start_->communicator.size() == 1 || start_->keep_rows);
 }
 
 void DenoisePass::BeginRecorded(const Size& size, const at::TensorOptions& options) {
@@ -60,11 +65,17 @@ at::Tensor DenoisePass::Velocity(int step, StepKind kind, const std::vector<int>
   const TokenRows rows = start_->layout.Chunk(chunk);
   attention_->BeginStep(kind, chunk_of_rank);
   const bool exchanges = kind == StepKind::kSync && start_->communicator.size() > 1;
-  if (options_.recorder != nullptr && !exchanges) {
-    const auto [recorded, first] = recorded_.front().of_chunk.try_emplace(chunk);
-    if (!first) return Replayed(recorded->second, rows, step, latents);
+  const bool recorded = Records() && !exchanges;
+  if (recorded) {
+    const auto seen = recorded_.front().of_chunk.find(chunk);
+    if (seen != recorded_.front().of_chunk.end()) {
+      return Replayed(seen->second, rows, step, latents);
+    }
   }
-  return transformer_.Velocity(start_->conditioning, step, latents, rows, *attention_);
+  const at::Tensor velocity =
+      transformer_.Velocity(start_->conditioning, step, latents, rows, *attention_);
+  if (recorded) recorded_.front().of_chunk.try_emplace(chunk);
+  return velocity;
 }
 
 at::Tensor DenoisePass::Replayed(RecordedSteps::Step& recorded, const TokenRows& rows, int step,

@@ -62,7 +62,6 @@ class DenoisePass {
   struct Size {
     ChunkLayout layout;
     int64_t images, prompts;
-    bool keep_rows;
     bool operator==(const Size&) const = default;
   };
   // The steps of one size, all reading the same places.
@@ -77,6 +76,7 @@ class DenoisePass {
     std::map<int, Step> of_chunk;
   };
 
+  bool Records() const;
   void BeginRecorded(const Size& size, const at::TensorOptions& options);
   at::Tensor Replayed(RecordedSteps::Step& recorded, const TokenRows& rows, int step,
                       const at::Tensor& latents);

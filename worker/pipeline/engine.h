@@ -33,7 +33,8 @@ class Engine {
   virtual const std::string& dtype() const = 0;
   virtual int threads() const = 0;
   // What all ranks of a group must have in common: "cpu" with its vector instructions, or the GPU's
-  // name, on which the bits of the results depend, and NCCL where it was chosen.
+  // name, on which the bits of the results depend, and the tuned CUDA path and NCCL where
+  // they were chosen.
   virtual const std::string& device_kind() const = 0;
   virtual const JobMemory& job_memory() const = 0;
 

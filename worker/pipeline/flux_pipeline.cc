@@ -110,9 +110,8 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                      config.in_channels, " and out_channels ", config.out_channels,
                      "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
   }
-  MemoryCosts costs =
-      CostsOf(config, vae.config(), encoders.t5_config(), model.limits.max_sequence_length,
-              compute.dtype, compute.kv_storage, compute.device);
+  MemoryCosts costs = CostsOf(config, vae.config(), encoders.t5_config(),
+                              model.limits.max_sequence_length, compute);
   std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device);
   if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
@@ -256,7 +255,12 @@ void FluxPipeline::MakePngs(const at::Tensor& latents, const ImageRequest& reque
 
 void FluxPipeline::FreeDenoiser() {
   denoiser_->Free();
-  held_ = 0;
+  held_ = {};
+}
+
+void FluxPipeline::Hold(const MemoryNeed& need) {
+  held_.kv_cache = std::max(held_.kv_cache, need.kv_cache);
+  held_.recorded = std::max(held_.recorded, need.recorded);
 }
 
 void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communicator,
@@ -270,12 +274,14 @@ void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communic
   stage = "text encode";
   Clock::time_point begin = Clock::now();
   const int64_t available = job_memory_.available_to_each(communicator.size());
-  const int64_t held = std::max(need.kept(), held_);  // by the denoiser, then
-  if (!text_.encoders().loaded() || need.activations + held > available) FreeDenoiser();
-  held_ = std::max(need.kept(), held_);
+  Hold(need);
+  if (!text_.encoders().loaded() || need.activations + held_.kept() > available) {
+    FreeDenoiser();
+    Hold(need);
+  }
   DenoiseJob job = Prepare(request, communicator, result);
   Synchronize(device_);
-  if (need.activations + held_ + text_.device_bytes() > available) text_.Release();
+  if (need.activations + held_.kept() + text_.device_bytes() > available) text_.Release();
   result.times.text_encode_s = SecondsSince(begin);
 
   stage = "denoise";

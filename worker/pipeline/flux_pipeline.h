@@ -52,6 +52,7 @@ class FluxPipeline : public Pipeline {
                              const ImageRequest& request, std::span<const float> timesteps,
                              Communicator& communicator, ImageResult* result);
   void FreeDenoiser();
+  void Hold(const MemoryNeed& need);
   void RunStages(const ImageRequest& request, Communicator& communicator, const JobHooks& hooks,
                  std::string& stage, int& step, ImageResult& result);
 
@@ -67,7 +68,7 @@ class FluxPipeline : public Pipeline {
   at::Device device_ = at::kCPU;
   int threads_ = 1;
   JobMemory job_memory_;
-  int64_t held_ = 0;  // bytes that the denoiser keeps of the jobs so far, at most
+  MemoryNeed held_;  // what the denoiser keeps of the jobs so far, at most
 };
 
 }  // namespace tessera

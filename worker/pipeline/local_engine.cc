@@ -36,6 +36,18 @@ absl::StatusOr<std::optional<Nccl>> OpenNcclFor(Collectives collectives,
   return Nccl{std::move(library), resolved.device, std::move(gpu)};
 }
 
+absl::Status ChooseCudaPath(const PipelineOptions& options) {
+  if (options.cuda_path == CudaPath::kTuned && options.device == "cpu") {
+    return absl::InvalidArgumentError(
+        "CUDA path tuned: expected device cuda or cuda:K, found \"cpu\"");
+  }
+  if (options.cuda_path == CudaPath::kTuned && !CudaKernelsBuilt()) {
+    return absl::InvalidArgumentError("CUDA path tuned: this build has no CUDA kernels");
+  }
+  SetCudaPath(options.cuda_path);
+  return absl::OkStatus();
+}
+
 class LocalEngine : public Engine {
  public:
   // Without `nccl` ranks exchange tensors by Gloo.
@@ -137,10 +149,12 @@ absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& option
                                                    Collectives collectives) {
   KeepFreedMemory();
   TESSERA_ASSIGN_OR_RETURN(std::optional<Nccl> nccl, OpenNcclFor(collectives, options.device));
+  TESSERA_RETURN_IF_ERROR(ChooseCudaPath(options));
   TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, Pipeline::Load(options));
-  const char* const beside = nccl.has_value() ? " with NCCL" : "";
-  return std::make_unique<LocalEngine>(
-      std::move(pipeline), absl::StrCat(DeviceKind(options.device), beside), std::move(nccl));
+  const std::string kind = absl::StrCat(DeviceKind(options.device),
+                                        options.cuda_path == CudaPath::kTuned ? " tuned" : "",
+                                        nccl.has_value() ? " with NCCL" : "");
+  return std::make_unique<LocalEngine>(std::move(pipeline), kind, std::move(nccl));
 }
 
 }  // namespace tessera

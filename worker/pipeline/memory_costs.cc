@@ -15,6 +15,10 @@ constexpr int64_t kFloatBytes = 4;
 // MLP's output on its way into it (4); one more for copies of attention's output.
 constexpr int64_t kSingleBlockWidths = 16;
 
+// The same where the last projection is FP8, beside what quantising its joined input (5) takes: the
+// residual rows, raw q, k and v, q, attention, the MLP's output (4), the joined input.
+constexpr int64_t kFp8BlockWidths = 15;
+
 // The decoder's header tells what it keeps whole: bytes for a pixel of the picture. Its attention,
 // at latent size, holds about a dozen activations.
 int64_t DecodedPixelBytes(const VaeConfig& vae, int64_t element) {
@@ -34,22 +38,26 @@ int64_t DecodedPixelBytes(const VaeConfig& vae, int64_t element) {
 }  // namespace
 
 MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config& t5,
-                    int max_text_tokens, at::ScalarType dtype, KvStorage kv_storage,
-                    at::Device device) {
+                    int max_text_tokens, const ComputeDevice& compute) {
   constexpr int64_t kBands = 12;  // of the decoder, that exist at one time
-  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
+  const auto element = static_cast<int64_t>(c10::elementSize(compute.dtype));
   const int64_t width = flux.inner_dim() * element;
-  const int64_t band = device.is_cpu() ? VaeDecoder::kCpuBandBytes : VaeDecoder::kDeviceBandBytes;
+  const int64_t band =
+      compute.device.is_cpu() ? VaeDecoder::kCpuBandBytes : VaeDecoder::kDeviceBandBytes;
   // Attention on the CPU may repack keys and values of a narrow type.
-  const int64_t repacked = device.is_cpu() && dtype != at::kFloat ? 2 * width : 0;
-  // Stored as FP8, there is one layer more as computed, and one in float32 on its way there.
-  const bool fp8 = kv_storage == KvStorage::kFp8;
-  const int64_t fp8_row = 2 * (flux.inner_dim() + flux.num_attention_heads * kFloatBytes);
+  const int64_t repacked = compute.device.is_cpu() && compute.dtype != at::kFloat ? 2 * width : 0;
+  const int64_t inner = flux.inner_dim();
+  // ATen quantises an element by way of float32, twice.
+  constexpr int64_t kQuantising = 2 * kFloatBytes + 1;
+  const int64_t fp8_block = kFp8BlockWidths * width + 5 * inner * kQuantising;
+  // Beside the rows that wait in FP8 there is one layer as computed.
+  const bool fp8_rows = compute.kv_storage == KvStorage::kFp8;
+  const int64_t fp8_row = 2 * (inner + flux.num_attention_heads * kFloatBytes);
   return {
       .layers = flux.attention_layers(),
-      .kv_row = fp8 ? fp8_row : 2 * width,
-      .open_layer_row = fp8 ? 2 * (width + flux.inner_dim() * kFloatBytes) : 0,
-      .computed_row = kSingleBlockWidths * width,
+      .kv_row = fp8_rows ? fp8_row : 2 * width,
+      .open_layer_row = fp8_rows ? 2 * (width + inner * kQuantising) : 0,
+      .computed_row = compute.fp8.empty() ? kSingleBlockWidths * width : fp8_block,
       // cos and sin; the noise, latents and velocity with their float32 temporaries.
       .any_row = flux.attention_head_dim * kFloatBytes +
                  flux.in_channels * (3 * element + 4 * kFloatBytes) + repacked,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "worker/kernels/kernel_choice.h"
 #include "worker/model/job_memory.h"
 #include "worker/model/model_info.h"
 #include "worker/pipeline/image_request.h"
@@ -29,6 +30,7 @@ struct PipelineOptions {
   int threads = 0;    // CPU threads of this rank; 0: all cores
   std::string weight_cache_dir;  // see WeightOptions::cache_dir
   TextEncoderPlace text_encoder = TextEncoderPlace::kEveryRank;
+  CudaPath cuda_path = CudaPath::kAten;  // on CUDA; for the whole process
   int64_t job_memory_bytes = 0;  // that a job may take beside the weights; 0: what is left of them
   LoadProgressCallback on_load_progress;
 };

@@ -77,9 +77,10 @@ TEST_P(CudaGoldenTest, SameBytesTwice) {
 }
 
 TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
-  std::vector<ImageRequest> requests(3, RotatingRequest());
-  requests[1].prompt = testing::Prompts()[10];
-  requests[2].width = 64;
+  std::vector<ImageRequest> requests(4, RotatingRequest());
+  requests[0].width = 64;  // a larger size moves the cache and drops what was recorded
+  requests[2].prompt = testing::Prompts()[10];
+  requests[3].width = 96;
   requests.insert(requests.end(), requests.begin(), requests.end());
   for (int ranks = 1; ranks <= 3; ++ranks) {
     const auto plain = RunSeries(

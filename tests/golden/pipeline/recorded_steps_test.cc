@@ -134,8 +134,17 @@ TEST(RecordedStepsTest, TheSizesUsedLastAreKept) {
   }
 }
 
-// Text mode, ranks and the number of pictures change what a step computes, and so does a cache of
-// one layer.
+TEST(RecordedStepsTest, TheNegativePassIsForgottenWithItsCache) {
+  ImageRequest guided = RotatingRequest();
+  guided.true_cfg_scale = 3;
+  guided.negative_prompt = "blurry, low quality";
+  for (const Counts& counts : RunRecorded(2, {guided, RotatingRequest(), guided})) {
+    EXPECT_EQ(counts.recorded, 2 + 2 * 2);
+    EXPECT_EQ(counts.replayed, (5 + 7 + 7) + (5 + 5));
+  }
+}
+
+// Text mode and the number of pictures change what a step computes.
 TEST(RecordedStepsTest, WhateverElseChangesAStepIsRecordedApart) {
   ImageRequest replicated = RotatingRequest();
   replicated.text_mode = TextMode::kReplicated;

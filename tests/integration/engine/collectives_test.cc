@@ -15,5 +15,14 @@ TEST(CollectivesTest, NcclIsRefusedOnTheCpuBeforeWeightsAreLoaded) {
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("collectives nccl"));
 }
 
+TEST(CudaPathTest, TunedIsRefusedOnTheCpuBeforeWeightsAreLoaded) {
+  const absl::Status status =
+      LoadEngine({.model_dir = "/nowhere", .device = "cpu", .cuda_path = CudaPath::kTuned},
+                 Collectives::kGloo)
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("CUDA path tuned"));
+}
+
 }  // namespace
 }  // namespace tessera

@@ -64,6 +64,7 @@ TEST(ServerFlagsTest, RefusesFlagsThatDoNotGoTogether) {
       {{"--group-size", "2", "--token", "a", "--tls-client-ca", "b"}, "needs --tls-cert"},
       {{"--model", "m", "--spawn-workers", "1", "--group-size", "2"}, "needs --worker-listen"},
       {{"--model", "m", "--spawn-workers", "2", "--collectives", "nccl"}, "needs --device cuda"},
+      {{"--model", "m", "--spawn-workers", "2", "--cuda-path", "tuned"}, "needs --device cuda"},
   };
   for (const Refused& expected : refused) {
     const auto flags = Parse(expected.arguments);

@@ -113,7 +113,9 @@ TEST_P(CublasLtGpuTest, SameBytesEveryTime) {
 
 // Few rows: an algorithm that cuts its sums needs a workspace, which the graph has to keep.
 TEST_P(CublasLtGpuTest, RunsAgainInAGraph) {
+  SetStepGraphs(StepGraphs::kOn);
   const std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(at::Device("cuda:0"));
+  SetStepGraphs(StepGraphs::kOff);
   if (recorder == nullptr) GTEST_SKIP() << "built without nvcc, so there are no CUDA graphs";
   for (const Sizes& s : {Sizes{16, 12288, 512}, Sizes{64, 3072, 3072}}) {
     const at::Tensor x = Random({s.rows, s.in}), weight = RandomWeight(s), bias = Random({s.out});

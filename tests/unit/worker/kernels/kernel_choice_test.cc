@@ -19,6 +19,7 @@ Enabled EnabledKernels() {
 TEST(KernelChoiceTest, AtenComputesUnlessToldOtherwise) {
   EXPECT_EQ(ChosenGemm(), Gemm::kAten);
   EXPECT_EQ(ChosenFp8Accumulation(), Fp8Accumulation::kExact);
+  EXPECT_EQ(ChosenStepGraphs(), StepGraphs::kOff);
 }
 
 TEST(KernelChoiceTest, ChosenAttentionRunsAlone) {

@@ -63,7 +63,10 @@ TEST(JobMemoryTest, TextDenoisingAndDecodingDoNotExistAtOneTime) {
 TEST(JobMemoryTest, RecordedStepsKeepTheirActivationsBesideAllElse) {
   const MemoryCosts costs = {.layers = 1, .kv_row = 7, .recorded_row = 100, .decoded_pixel = 1};
   JobSize size = Small();
+  EXPECT_EQ(NeedOf(size, costs).recorded, 12 * 100);
   size.ranks = 3;
+  EXPECT_EQ(NeedOf(size, costs).recorded, 0);  // every step exchanges
+  size.stale_steps = true;
   const MemoryNeed need = NeedOf(size, costs);
   EXPECT_EQ(need.recorded, (2 + 3) * 100);
   EXPECT_EQ(need.activations, 64 * 32);

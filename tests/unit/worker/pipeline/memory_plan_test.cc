@@ -117,7 +117,7 @@ class RandomTransformerPlanTest : public ::testing::TestWithParam<std::tuple<int
  protected:
   // The peak of preparing and denoising, the ranks counted together.
   int64_t MeasuredPeak(const FluxTransformer& transformer, const ImageRequest& request, int ranks,
-                       KvStorage kv_storage) {
+                       const ComputeDevice& compute) {
     CountingAllocator& memory = CountingAllocator::Installed();
     memory.Begin();
     RunRanks(InProcessGroup(ranks), [&](Communicator& communicator) {
@@ -126,14 +126,17 @@ class RandomTransformerPlanTest : public ::testing::TestWithParam<std::tuple<int
       const int height = request.height / kSizeMultiple, width = request.width / kSizeMultiple;
       const std::vector<float> timesteps = {900, 500};
       DenoiseJob job = {
-          .latents = at::randn({request.num_images, height * width, config.in_channels}),
+          .latents =
+              at::randn({request.num_images, height * width, config.in_channels}, compute.dtype),
           .positive = transformer.Prepare(
-              at::randn({1, request.max_sequence_length, config.joint_attention_dim}),
-              at::randn({1, config.pooled_projection_dim}), timesteps, 3.5, height, width),
+              at::randn({1, request.max_sequence_length, config.joint_attention_dim},
+                        compute.dtype),
+              at::randn({1, config.pooled_projection_dim}, compute.dtype), timesteps, 3.5, height,
+              width),
           .sigmas = {0.9F, 0.5F, 0.0F},
           .schedule = {},
           .text_mode = request.text_mode};
-      Denoiser denoiser(transformer, {.recorder = nullptr, .kv_storage = kv_storage});
+      Denoiser denoiser(transformer, {.recorder = nullptr, .kv_storage = compute.kv_storage});
       int step = 0;
       std::vector<double> step_ms;
       denoiser.Run(job, communicator, {}, step, step_ms);
@@ -148,18 +151,23 @@ TEST_P(RandomTransformerPlanTest, BoundsDenoising) {
   ImageRequest request = Request(512, 448);
   request.num_images = images;
   request.max_sequence_length = 100;
-  const auto transformer = FluxTransformer::Load(RandomConfig(), WeightReader::Random({})).value();
-  for (const KvStorage storage : {KvStorage::kAsComputed, KvStorage::kFp8}) {
-    MemoryCosts costs =
-        CostsOf(RandomConfig(), {.block_out_channels = {1}}, {}, 0, at::kFloat, storage, at::kCPU);
+  for (const char* dtype : {"float32", "float32+fp8", "bfloat16+fp8+fp8kv"}) {
+    const ComputeDevice compute = ResolveComputeDevice("cpu", dtype, 1).value();
+    const auto transformer =
+        FluxTransformer::Load(RandomConfig(), WeightReader::Random({.dtype = compute.dtype}),
+                              compute.fp8)
+            .value();
+    MemoryCosts costs = CostsOf(RandomConfig(), {.block_out_channels = {1}}, {}, 0, compute);
     costs.decoded_pixel = costs.picture_pixel = 0;
     for (const TextMode mode : {TextMode::kSplit, TextMode::kReplicated}) {
       request.text_mode = mode;
-      const int64_t measured = MeasuredPeak(transformer, request, ranks, storage);
+      const int64_t measured = MeasuredPeak(transformer, request, ranks, compute);
       const int64_t planned = NeedOf(SizeOf(request, kSizeMultiple, ranks), costs).total();
-      const double ratio = Ratio(Describe(request, ranks), ranks * planned, measured);
+      const double ratio =
+          Ratio(absl::StrCat(Describe(request, ranks), " ", dtype), ranks * planned, measured);
       EXPECT_GE(ratio, 0.98);  // ranks need not be at their worst moment together
-      EXPECT_LE(ratio, 1.6);
+      // Rows in FP8 are packed and unpacked at other moments than the plan's worst one.
+      EXPECT_LE(ratio, compute.kv_storage == KvStorage::kFp8 ? 2.0 : 1.6);
     }
   }
 }
