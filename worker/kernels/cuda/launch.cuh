@@ -6,6 +6,7 @@
 
 #include "worker/kernels/cuda/cuda_kernels.h"
 #include "worker/kernels/cuda/element.cuh"
+#include "worker/kernels/cuda/launch_kernel.cuh"
 
 namespace tessera::cuda {
 
@@ -22,8 +23,7 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t Launch(void (*kernel)(Parameters...), int64_t blocks, int threads, cudaStream_t stream,
                    const Arguments&... arguments) {
   if (blocks == 0) return cudaSuccess;
-  kernel<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(arguments...);
-  return cudaGetLastError();
+  return LaunchKernel(kernel, blocks, threads, stream, arguments...);
 }
 
 // What has to lie on multiples of 16 bytes for a kernel to use wide accesses.
