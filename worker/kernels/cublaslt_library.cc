@@ -1,37 +1,16 @@
 #include "worker/kernels/cublaslt_library.h"
 
-#include <dlfcn.h>
-
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "worker/base/shared_library.h"
 #include "worker/base/status_macros.h"
 
 namespace tessera::cublaslt {
-namespace {
-
-absl::Status LoaderError() {
-  const char* const error = dlerror();
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot load cuBLASLt: ", error == nullptr ? "unknown error" : error));
-}
-
-template <typename R, typename... Args>
-absl::Status Find(void* library, const char* name, std::function<R(Args...)>& function) {
-  auto* const found = reinterpret_cast<R (*)(Args...)>(dlsym(library, name));
-  if (found == nullptr) return LoaderError();
-  function = found;
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::StatusOr<Library> Open() {
-  // libtorch_cuda needs it as long as it lives, which is for ever: the handle is never closed.
-  void* const library = dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return LoaderError();
+  TESSERA_ASSIGN_OR_RETURN(const SharedLibrary library,
+                           SharedLibrary::Open("cuBLASLt", "libcublasLt.so.13"));
   Library lt;
-  const auto find = [library](const char* name, auto& function) {
-    return Find(library, name, function);
+  const auto find = [&library](const char* name, auto& function) {
+    return library.Find(name, function);
   };
   TESSERA_RETURN_IF_ERROR(find("cublasLtCreate", lt.create));
   TESSERA_RETURN_IF_ERROR(find("cublasLtDestroy", lt.destroy));

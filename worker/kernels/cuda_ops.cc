@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "worker/kernels/cuda/cuda_kernels.h"
+#include "worker/kernels/cuda_views.h"
 #include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
@@ -18,23 +18,6 @@ std::atomic<CudaKernels> choice = CudaKernels::kAten;  // the one switch; see th
 bool IsKnown(at::ScalarType type) {
   return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf;
 }
-
-cuda::Element ElementOf(const at::Tensor& t) {
-  if (t.scalar_type() == at::kFloat) return cuda::Element::kFloat32;
-  return t.scalar_type() == at::kHalf ? cuda::Element::kFloat16 : cuda::Element::kBFloat16;
-}
-
-// The stride of a dimension that is never stepped along says nothing.
-int64_t Stride(const at::Tensor& t, int64_t dim) { return t.size(dim) == 1 ? 0 : t.stride(dim); }
-
-cuda::ConstRows RowsOf(const at::Tensor& t) {
-  return {t.const_data_ptr(), Stride(t, 0), Stride(t, 1)};
-}
-cuda::Rows MutableRowsOf(const at::Tensor& t) {
-  return {t.mutable_data_ptr(), Stride(t, 0), Stride(t, 1)};
-}
-// [B or 1, 1, D].
-cuda::Vectors VectorsOf(const at::Tensor& t) { return {t.const_data_ptr(), Stride(t, 0)}; }
 
 // [rows, D] as [1, rows, D].
 at::Tensor WithBatch(const at::Tensor& t) { return t.dim() == 2 ? t.unsqueeze(0) : t; }
@@ -48,9 +31,6 @@ Fp8Rows EmptyFp8Rows(const at::Tensor& x, int64_t width) {
   };
   return {at::empty(ending_in(width), x.options().dtype(at::kFloat8_e4m3fn)),
           at::empty(ending_in(1), x.options().dtype(at::kFloat))};
-}
-cuda::Fp8Matrix MatrixOf(const Fp8Rows& rows) {
-  return {rows.values.mutable_data_ptr(), rows.scales.mutable_data_ptr<float>()};
 }
 
 // launch(stream) with the device of `t` current.

@@ -3,27 +3,10 @@
 namespace tessera {
 namespace {
 
+using testing::Checkpoint;
 using testing::InProcessGroup;
 using testing::LoadPipeline;
 using testing::RotatingRequest;
-
-struct Checkpoint {
-  std::string name, dir;
-  ImageRequest request;
-};
-
-std::vector<Checkpoint> Checkpoints() {
-  return {{"tiny", testing::TinyFluxDir(), RotatingRequest()},
-          {"shapes",
-           TESSERA_SHAPES_DIR,
-           {.prompt = "a red circle on a blue background",
-            .width = 128,
-            .height = 128,
-            .num_inference_steps = 16,
-            .guidance_scale = 0,
-            .max_sequence_length = 24,
-            .seed = 42}}};
-}
 
 struct Outcome {
   at::Tensor latents;  // after each step
@@ -85,11 +68,12 @@ TEST_P(Fp8KvTest, SameBytesTwice) {
   EXPECT_TRUE(at::equal(first, Latents(3, GetParam().request, "bfloat16+fp8+fp8kv")));
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, Fp8KvTest, ::testing::ValuesIn(Checkpoints()),
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Fp8KvTest,
+                         ::testing::ValuesIn(testing::Checkpoints(RotatingRequest())),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Fp8KvCacheTest, TakesLittleMoreThanHalfOfBfloat16sMemory) {
-  const Checkpoint shapes = Checkpoints()[1];
+  const Checkpoint shapes = testing::Checkpoints(RotatingRequest())[1];
   const auto bytes = [&](const std::string& dtype) {
     return static_cast<double>(RunOn(shapes, 2, shapes.request, dtype).cache_bytes);
   };

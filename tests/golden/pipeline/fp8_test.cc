@@ -9,6 +9,7 @@
 namespace tessera {
 namespace {
 
+using testing::Checkpoint;
 using testing::Denoise;
 using testing::DevRequest;
 using testing::InProcessGroup;
@@ -16,24 +17,6 @@ using testing::LoadPipeline;
 using testing::Prepare;
 using testing::RotatingRequest;
 using testing::RunTrail;
-
-struct Checkpoint {
-  std::string name, dir;
-  ImageRequest request;
-};
-
-std::vector<Checkpoint> Checkpoints() {
-  return {{"tiny", testing::TinyFluxDir(), DevRequest()},
-          {"shapes",
-           TESSERA_SHAPES_DIR,
-           {.prompt = "a red circle on a blue background",
-            .width = 128,
-            .height = 128,
-            .num_inference_steps = 16,
-            .guidance_scale = 0,
-            .max_sequence_length = 24,
-            .seed = 42}}};
-}
 
 struct Layers {
   std::string name;
@@ -84,7 +67,8 @@ TEST_P(Fp8Test, EachClassOfLayersStaysNear) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, Fp8Test, ::testing::ValuesIn(Checkpoints()),
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Fp8Test,
+                         ::testing::ValuesIn(testing::Checkpoints(DevRequest())),
                          [](const auto& test) { return test.param.name; });
 
 at::Tensor Latents(int ranks, const ImageRequest& request, const std::string& dtype) {

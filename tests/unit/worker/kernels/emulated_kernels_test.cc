@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "worker/kernels/cuda/cuda_kernels.h"
+#include "worker/kernels/cuda_views.h"
 #include "worker/kernels/fp8_ops.h"
 #include "worker/kernels/fused_ops.h"
 
@@ -14,18 +14,6 @@ namespace {
 
 constexpr float kEps = 1e-6F;
 
-cuda::Element ElementOf(const at::Tensor& t) {
-  if (t.scalar_type() == at::kFloat) return cuda::Element::kFloat32;
-  return t.scalar_type() == at::kHalf ? cuda::Element::kFloat16 : cuda::Element::kBFloat16;
-}
-int64_t Stride(const at::Tensor& t, int64_t dim) { return t.size(dim) == 1 ? 0 : t.stride(dim); }
-cuda::ConstRows RowsOf(const at::Tensor& t) {
-  return {t.const_data_ptr(), Stride(t, 0), Stride(t, 1)};
-}
-cuda::Rows MutableRowsOf(const at::Tensor& t) {
-  return {t.mutable_data_ptr(), Stride(t, 0), Stride(t, 1)};
-}
-cuda::Vectors VectorsOf(const at::Tensor& t) { return {t.const_data_ptr(), Stride(t, 0)}; }
 cuda::Extent ExtentOf(const at::Tensor& t) { return {t.size(0), t.size(1), t.size(2)}; }
 
 // Filled with what no kernel writes.
@@ -35,9 +23,6 @@ Fp8Rows PlacesFor(const at::Tensor& x, int64_t width) {
   const at::Tensor values = at::full(sizes, 0x55, at::kByte).view(at::kFloat8_e4m3fn);
   sizes.back() = 1;
   return {values, at::full(sizes, -7, at::kFloat)};
-}
-cuda::Fp8Matrix MatrixOf(const Fp8Rows& rows) {
-  return {rows.values.mutable_data_ptr(), rows.scales.mutable_data_ptr<float>()};
 }
 
 void ExpectSameBytes(const Fp8Rows& expected, const Fp8Rows& actual) {
