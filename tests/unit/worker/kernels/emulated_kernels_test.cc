@@ -39,7 +39,7 @@ struct Shape {
 // gaps that leave rows on any multiple of an element.
 std::vector<Shape> Shapes() {
   std::vector<Shape> shapes = {{1, 0, 24, 0}, {1, 1, 40000, 0}, {1, 1, 20001, 1}};
-  for (const int64_t width : {1, 24, 127, 3072}) {
+  for (const int64_t width : {1, 24, 127, 600}) {
     for (const int64_t gap : {0, 1, 8}) shapes.push_back({2, 2, width, gap});
   }
   return shapes;

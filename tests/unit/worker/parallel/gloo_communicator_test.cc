@@ -44,7 +44,7 @@ TEST(GlooCommunicatorTest, JoiningEndsWithoutTheRankThatNeverComes) {
   const auto store = GroupStore::Host("127.0.0.1");
   ASSERT_TRUE(store.ok()) << store.status();
   const auto join = [&](int rank, GroupStore* hosted) {
-    return GlooCommunicator::Join(Options(rank, 3, (*store)->port(), /*timeout_s=*/1), hosted)
+    return GlooCommunicator::Join(Options(rank, 3, (*store)->port(), /*timeout_s=*/4), hosted)
         .status();
   };
   auto other = std::async(std::launch::async, join, 2, nullptr);
