@@ -1,3 +1,4 @@
+#include "tests/golden/pipeline/fp8_checkpoints.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 
 namespace tessera {

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <map>
 
+#include "tests/golden/pipeline/fp8_checkpoints.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "worker/parallel/single_communicator.h"
 #include "worker/tensor_io/safetensors_file.h"

@@ -97,25 +97,6 @@ inline RunTrail RunGroup(int ranks, const ImageRequest& request,
   return trails[0];
 }
 
-struct Checkpoint {
-  std::string name, dir;
-  ImageRequest request;
-};
-
-// The tiny checkpoint, with this request, and models/shapes.
-inline std::vector<Checkpoint> Checkpoints(const ImageRequest& tiny_request) {
-  return {{"tiny", TinyFluxDir(), tiny_request},
-          {"shapes",
-           TESSERA_SHAPES_DIR,
-           {.prompt = "a red circle on a blue background",
-            .width = 128,
-            .height = 128,
-            .num_inference_steps = 16,
-            .guidance_scale = 0,
-            .max_sequence_length = 24,
-            .seed = 42}}};
-}
-
 // The latents of rank 0 after each run, of requests that one group runs one after another. Each
 // rank has the recorder that `make_recorder(rank)` returns, or none for null.
 using MakeRecorder = std::function<std::unique_ptr<GraphRecorder>(int rank)>;
