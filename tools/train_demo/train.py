@@ -229,6 +229,11 @@ def main():
     print(f"{parameters / 1e6:.2f} M parameters; step {trainer.step} of {trainer.plan['steps']}; "
           "columns: step, loss, weighted loss, labels right by T5 and CLIP", flush=True)
     trainer.run()
+    if trainer.step == trainer.plan["steps"]:  # the decoder once more; the latents stay the same
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it saves every hundred steps
+        state = torch.load(args.folder / "checkpoint.pt", map_location=device)["autoencoder"]
+        decoder = train_autoencoder(json.loads(args.config.read_text()), args.folder, device, state)
+        print(f"decoder: {measure(decoder, device)[0]:.2f} dB on new scenes", flush=True)
 
 
 if __name__ == "__main__":
