@@ -33,7 +33,7 @@ struct JobShape {
 struct Prediction {
   double text_encode_s = 0;
   double step_s = 0;    // each
-  double finish_s = 0;  // from the last step to the reports of all ranks: decode, PNG, transfer
+  double finish_s = 0;  // from the last step to the reports of all ranks: decode, transfer
   double total_s = 0;
   // No less was ever measured for this shape; present only when it was measured twice, and not long
   // ago, so that a deadline may be refused on it. (A shape whose deadlines are all refused is never

@@ -15,6 +15,8 @@ const char* JobStateName(JobState state) {
       return "running";
     case JobState::kStopping:
       return "stopping";
+    case JobState::kEncoding:
+      return "encoding";
     case JobState::kSucceeded:
       return "succeeded";
     case JobState::kFailed:
@@ -38,10 +40,12 @@ bool IsLegalTransition(JobState from, JobState to) {
       return to == JobState::kRunning || to == JobState::kFailed || to == JobState::kCancelled ||
              to == JobState::kExpired;
     case JobState::kRunning:
-      return to == JobState::kStopping || to == JobState::kSucceeded || to == JobState::kFailed ||
+      return to == JobState::kStopping || to == JobState::kEncoding || to == JobState::kFailed ||
              to == JobState::kQueued;
     case JobState::kStopping:
       return to == JobState::kCancelled || to == JobState::kExpired;
+    case JobState::kEncoding:
+      return IsTerminal(to);
     default:
       return false;
   }
@@ -77,6 +81,7 @@ void Job::TellPosition(int position, std::optional<double> predicted_wait_s) {
 
 std::string Job::Stage() const {
   if (state_ == JobState::kQueued) return "queue";
+  if (state_ == JobState::kEncoding) return "png";
   if (attempt_.steps_done == 0) return "text_encode";
   if (attempt_.steps_done < effective_->num_inference_steps()) return "denoise";
   return "vae_decode";

@@ -17,6 +17,7 @@ enum class JobState {
   kQueued,     // waits for a group, or for the model to be known
   kRunning,    // a group works on it
   kStopping,   // the group was told to stop: the client left or the deadline passed
+  kEncoding,   // the group has made its pictures and is done with it; PNGs are being written
   kSucceeded,  // terminal: the client gets the pictures
   kFailed,     // terminal: the client gets an error
   kCancelled,  // terminal: the client gave it up
@@ -29,9 +30,10 @@ bool IsTerminal(JobState state);
 
 // Every transition a job may take:
 //   kQueued   -> kRunning | kFailed | kCancelled | kExpired
-//   kRunning  -> kStopping | kSucceeded | kFailed
+//   kRunning  -> kStopping | kEncoding | kFailed
 //             -> kQueued, when it was interrupted and may run again
 //   kStopping -> kCancelled | kExpired
+//   kEncoding -> kSucceeded | kFailed | kCancelled | kExpired
 bool IsLegalTransition(JobState from, JobState to);
 
 // How the client wants its pictures.
@@ -91,7 +93,7 @@ class Job {
   void StartAttempt(TimePoint now, int ranks);
   void SetStepsDone(int steps_done) { attempt_.steps_done = steps_done; }
 
-  // "queue", "text_encode", "denoise" or "vae_decode".
+  // "queue", "text_encode", "denoise", "vae_decode" or "png".
   std::string Stage() const;
 
   // kRunning -> kStopping; `terminal` (kCancelled or kExpired) is where it will end.
@@ -103,6 +105,9 @@ class Job {
   void NoteInterruption(TimePoint now, const RunResult& result);
   // kRunning -> kQueued.
   void RunAgain() { MoveTo(JobState::kQueued); }
+
+  // kRunning -> kEncoding.
+  void StartEncoding() { MoveTo(JobState::kEncoding); }
 
   // Moves to a terminal state and tells the listener.
   void Finish(JobState terminal, JobResult result);

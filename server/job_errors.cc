@@ -148,6 +148,14 @@ JobError GenerationFailed(const Job& job, const RunResult& result) {
   return error;
 }
 
+JobError EncodingFailed(const Job& job, const absl::Status& status) {
+  return {.code = absl::StatusCode::kInternal,
+          .reason = reason::kGenerationFailed,
+          .message = absl::StrCat("job ", job.id(), " failed ", InWords(job), ": ",
+                                  std::string(status.message())),
+          .metadata = Where(job)};
+}
+
 JobError ServerStopped() {
   return {.code = absl::StatusCode::kUnavailable,
           .reason = reason::kDraining,

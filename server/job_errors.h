@@ -33,6 +33,8 @@ JobError WorkerLost(const Job& job);
 JobError JobBreaksWorkers(const Job& job);
 // A rank's own error.
 JobError GenerationFailed(const Job& job, const RunResult& result);
+// Its PNGs could not be written.
+JobError EncodingFailed(const Job& job, const absl::Status& status);
 // The server ends without waiting for the job.
 JobError ServerStopped();
 

@@ -31,7 +31,7 @@ class JobPredictor {
 
   std::optional<Prediction> Predict(const Job& job) const;
 
-  // Until the picture of a running job.
+  // Until the group is done with a running job; its PNGs take a moment more.
   std::optional<double> Remaining(const Job& running) const;
 
   // Until the job at this place of the queue starts, or one that would be appended. `running` may

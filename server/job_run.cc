@@ -7,29 +7,23 @@
 
 namespace tessera {
 
-JobRun::JobRun(internal::v1::JobKey key, int ranks, int num_images, int64_t max_bytes)
-    : key_(std::move(key)),
-      max_bytes_(max_bytes),
+JobRun::JobRun(int ranks, const internal::v1::RunJob& job)
+    : key_(job.key()),
+      picture_bytes_(size_t{3} * job.request().width() * job.request().height()),
       ranks_(ranks),
-      pngs_(num_images),
-      picture_ended_(num_images) {}
+      pictures_(job.request().num_images()) {}
 
-absl::Status JobRun::AddChunk(const internal::v1::ImageChunk& chunk) {
+absl::Status JobRun::AddChunk(const internal::v1::PixelChunk& chunk) {
   const int index = chunk.image_index();
-  if (index < 0 || index >= static_cast<int>(pngs_.size())) {
+  if (index < 0 || index >= static_cast<int>(pictures_.size())) {
     return absl::InvalidArgumentError(
-        absl::StrCat("image_chunk.image_index: ", index, " of ", pngs_.size()));
+        absl::StrCat("pixel_chunk.image_index: ", index, " of ", pictures_.size()));
   }
-  if (picture_ended_[index]) {
-    return absl::InvalidArgumentError(absl::StrCat("image_chunk: image ", index, " had ended"));
+  if (pictures_[index].size() + chunk.data().size() > picture_bytes_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "pixel_chunk: image ", index, " has more than its ", picture_bytes_, " bytes"));
   }
-  bytes_ += static_cast<int64_t>(chunk.data().size());
-  if (bytes_ > max_bytes_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("image_chunk: more than ", max_bytes_, " bytes of pictures"));
-  }
-  pngs_[index].append(chunk.data());
-  picture_ended_[index] = chunk.last();
+  pictures_[index].append(chunk.data());
   return absl::OkStatus();
 }
 
@@ -70,9 +64,10 @@ bool JobRun::complete() const {
 }
 
 absl::Status JobRun::CheckPictures() const {
-  for (size_t i = 0; i < pngs_.size(); ++i) {
-    if (!picture_ended_[i]) {
-      return absl::InternalError(absl::StrCat("rank 0 succeeded without image ", i));
+  for (size_t i = 0; i < pictures_.size(); ++i) {
+    if (pictures_[i].size() != picture_bytes_) {
+      return absl::InternalError(absl::StrCat("rank 0 succeeded with ", pictures_[i].size(), " of ",
+                                              picture_bytes_, " bytes of image ", i));
     }
   }
   return absl::OkStatus();
@@ -107,7 +102,7 @@ RunResult JobRun::TakeResult() {
       break;
   }
   if (result.outcome == RunOutcome::kSucceeded) {
-    result.pngs = std::move(pngs_);
+    result.pictures = std::move(pictures_);
     result.report = std::move(report_);
   }
   return result;

@@ -22,22 +22,22 @@ enum class RunOutcome {
 struct RunResult {
   internal::v1::JobKey key;
   RunOutcome outcome = RunOutcome::kInterrupted;
-  absl::Status status;             // OK when it succeeded
-  int rank = -1;                   // the one that `status` is about; -1: no single one
-  std::vector<std::string> pngs;   // when it succeeded
-  internal::v1::JobReport report;  // rank 0's, when it succeeded
+  absl::Status status;                // OK when it succeeded
+  int rank = -1;                      // the one that `status` is about; -1: no single one
+  std::vector<std::string> pictures;  // RGB8, [height, width, 3] each; when it succeeded
+  internal::v1::JobReport report;     // rank 0's, when it succeeded
 };
 
 // One attempt at a job: gathers what its ranks report, until each has reported or is lost, and then
 // judges it. Used on the event loop's thread.
 class JobRun {
  public:
-  JobRun(internal::v1::JobKey key, int ranks, int num_images, int64_t max_bytes);
+  JobRun(int ranks, const internal::v1::RunJob& job);
 
   const internal::v1::JobKey& key() const { return key_; }
 
   // INVALID_ARGUMENT when the piece cannot be part of the pictures.
-  absl::Status AddChunk(const internal::v1::ImageChunk& chunk);
+  absl::Status AddChunk(const internal::v1::PixelChunk& chunk);
 
   // The first end of a rank counts. `why` as in WorkerPool::Listener::OnWorkerLost, or ABORTED when
   // the rank has left the epoch.
@@ -62,11 +62,9 @@ class JobRun {
   absl::Status CheckPictures() const;
 
   const internal::v1::JobKey key_;
-  const int64_t max_bytes_;
+  const size_t picture_bytes_;  // of each
   std::vector<std::optional<Rank>> ranks_;
-  std::vector<std::string> pngs_;
-  std::vector<bool> picture_ended_;
-  int64_t bytes_ = 0;
+  std::vector<std::string> pictures_;
   internal::v1::JobReport report_;
 };
 

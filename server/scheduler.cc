@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "server/duration.h"
+#include "server/generation_metadata.h"
 #include "server/job_errors.h"
-#include "server/job_success.h"
 #include "server/request_conversion.h"
 #include "spdlog/spdlog.h"
 #include "worker/base/check.h"
@@ -20,18 +20,21 @@ constexpr double kDeadlineSlackS = 0.1;
 constexpr double kCollectiveSlackS = 5;
 constexpr double kMinRetryS = 1;
 constexpr double kMaxRetryS = 60;
+constexpr int kMaxEncoding = 4;  // jobs whose pixels are held for their PNGs
 
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
-                     RequestResolver::SeedSource draw_seed)
+                     PictureEncoder& encoder, RequestResolver::SeedSource draw_seed)
     : options_(options),
       clock_(clock),
       group_(group),
+      encoder_(encoder),
       resolver_(options.defaults, options.max_unary_reply_bytes, group.size(),
                 std::move(draw_seed)),
       predictor_(options.progress, clock),
-      queue_(options.max_queue_length) {}
+      queue_(options.max_queue_length),
+      encoding_(kMaxEncoding) {}
 
 // Admission.
 
@@ -106,12 +109,12 @@ void Scheduler::OnModelKnown(const ModelInfo& model) {
 // The way of a job through the group.
 
 void Scheduler::OnGroupChanged() {
-  if (group_.gave_up()) FlushQueue(NoGroup(group_.reason()));
+  if (group_.gave_up()) Flush(queue_, NoGroup(group_.reason()));
   Dispatch();
 }
 
 void Scheduler::Dispatch() {
-  if (running_ != nullptr || !group_.ready()) return;
+  if (running_ != nullptr || encoding_.full() || !group_.ready()) return;
   const int ranks = group_.ranks();
   running_ = queue_.TakeFirst([&](const Job& job) { return job.MayRunOn(ranks); });
   if (running_ == nullptr) return;
@@ -148,7 +151,6 @@ RunRequest Scheduler::MakeRun(const Job& job) const {
       std::max({run.limits.first_step_s, run.limits.step_s, run.limits.finish_s});
   run.message.set_collective_timeout_ms(
       static_cast<int64_t>((longest_s + kCollectiveSlackS) * 1000));
-  run.max_bytes = WorstCaseReplyBytes(*job.effective());
   return run;
 }
 
@@ -160,19 +162,22 @@ void Scheduler::OnStepDone(const internal::v1::JobKey& key, int step) {
 }
 
 void Scheduler::Abandon(const std::string& job_id) {
-  const bool is_running = running_ != nullptr && running_->id() == job_id;
-  std::unique_ptr<Job> queued = is_running ? nullptr : queue_.Remove(job_id);
-  if (!is_running && queued == nullptr) return;
-  const TimePoint deadline = is_running ? running_->deadline() : queued->deadline();
-  const bool expired = clock_.Now() + Seconds(kDeadlineSlackS) >= deadline;
-  const JobState terminal = expired ? JobState::kExpired : JobState::kCancelled;
-  if (is_running) {
-    Stop(terminal,
+  const auto is_expired = [&](const Job& job) {
+    return clock_.Now() + Seconds(kDeadlineSlackS) >= job.deadline();
+  };
+  if (running_ != nullptr && running_->id() == job_id) {
+    const bool expired = is_expired(*running_);
+    Stop(expired ? JobState::kExpired : JobState::kCancelled,
          expired ? internal::v1::STOP_REASON_DEADLINE : internal::v1::STOP_REASON_CANCELLED);
     return;
   }
-  JobError error = expired ? DeadlinePassed(*queued) : Cancelled(*queued);
-  Finish(std::move(queued), terminal, std::move(error));
+  std::unique_ptr<Job> job = queue_.Remove(job_id);
+  if (job == nullptr) job = encoding_.Remove(job_id);
+  if (job == nullptr) return;
+  const bool expired = is_expired(*job);
+  JobError error = expired ? DeadlinePassed(*job) : Cancelled(*job);
+  Finish(std::move(job), expired ? JobState::kExpired : JobState::kCancelled, std::move(error));
+  Dispatch();
   TellPositions();
 }
 
@@ -204,9 +209,7 @@ void Scheduler::FinishRunning(RunResult result) {
     case RunOutcome::kSucceeded: {
       const double run_s = SecondsBetween(job->attempt().started_at, clock_.Now());
       predictor_.Record(*job, result.report, run_s);
-      JobSuccess success = MakeSuccess(*job, std::move(result), running_worker_, clock_.Now());
-      Finish(std::move(job), JobState::kSucceeded, std::move(success));
-      return;
+      return StartEncoding(std::move(job), std::move(result));
     }
     case RunOutcome::kFailed: {
       JobError error = GenerationFailed(*job, result);
@@ -218,6 +221,40 @@ void Scheduler::FinishRunning(RunResult result) {
     case RunOutcome::kInterrupted:
       return FinishInterrupted(std::move(job), result);
   }
+}
+
+void Scheduler::StartEncoding(std::unique_ptr<Job> job, RunResult result) {
+  job->StartEncoding();
+  v1::GenerationMetadata metadata = MakeMetadata(*job, result.report, running_worker_);
+  Pictures pictures = {.rgb = std::move(result.pictures),
+                       .width = job->effective()->width(),
+                       .height = job->effective()->height(),
+                       .settings = PngSettings(metadata)};
+  auto done = [this, job_id = job->id(), metadata = std::move(metadata),
+               begun_at = clock_.Now()](absl::StatusOr<std::vector<std::string>> pngs) mutable {
+    OnEncoded(job_id, std::move(metadata), begun_at, std::move(pngs));
+  };
+  encoding_.PushBack(std::move(job));
+  encoder_.Encode(std::move(pictures), std::move(done));
+}
+
+void Scheduler::OnEncoded(const std::string& job_id, v1::GenerationMetadata metadata,
+                          TimePoint begun_at, absl::StatusOr<std::vector<std::string>> pngs) {
+  std::unique_ptr<Job> job = encoding_.Remove(job_id);
+  if (job == nullptr) return;  // it was given up
+  if (pngs.ok()) {
+    const TimePoint now = clock_.Now();
+    v1::StageSeconds& seconds = *metadata.mutable_stage_seconds();
+    seconds.set_png(SecondsBetween(begun_at, now));
+    seconds.set_total(SecondsBetween(job->spec().submitted_at, now));
+    Finish(std::move(job), JobState::kSucceeded,
+           JobSuccess{.pngs = *std::move(pngs), .metadata = std::move(metadata)});
+  } else {
+    JobError error = EncodingFailed(*job, pngs.status());
+    Finish(std::move(job), JobState::kFailed, std::move(error));
+  }
+  Dispatch();
+  TellPositions();
 }
 
 void Scheduler::FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result) {
@@ -250,9 +287,7 @@ void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult re
       error == nullptr ? "" : error->message);
   Tally(terminal);
   job->Finish(terminal, std::move(result));
-  if (drained_ != nullptr && running_ == nullptr && queue_.empty()) {
-    std::exchange(drained_, nullptr)();
-  }
+  if (drained_ != nullptr && idle()) std::exchange(drained_, nullptr)();
 }
 
 void Scheduler::Tally(JobState terminal) {
@@ -272,8 +307,9 @@ void Scheduler::Tally(JobState terminal) {
 
 void Scheduler::Drain(absl::AnyInvocable<void()> drained) {
   draining_ = true;
-  spdlog::info("event=draining queued={} running={}", queue_.length(), running_ == nullptr ? 0 : 1);
-  if (running_ == nullptr && queue_.empty()) {
+  spdlog::info("event=draining queued={} running={} encoding={}", queue_.length(),
+               running_ == nullptr ? 0 : 1, encoding_.length());
+  if (idle()) {
     drained();
   } else {
     drained_ = std::move(drained);
@@ -281,7 +317,8 @@ void Scheduler::Drain(absl::AnyInvocable<void()> drained) {
 }
 
 void Scheduler::FailAll(const JobError& error) {
-  FlushQueue(error);
+  Flush(queue_, error);
+  Flush(encoding_, error);
   if (running_ == nullptr) return;
   std::unique_ptr<Job> job = std::move(running_);
   group_.Stop(internal::v1::STOP_REASON_CANCELLED);
@@ -290,8 +327,8 @@ void Scheduler::FailAll(const JobError& error) {
   Finish(std::move(job), terminal, error);
 }
 
-void Scheduler::FlushQueue(const JobError& error) {
-  while (std::unique_ptr<Job> job = queue_.PopFront()) {
+void Scheduler::Flush(JobQueue& jobs, const JobError& error) {
+  while (std::unique_ptr<Job> job = jobs.PopFront()) {
     Finish(std::move(job), JobState::kFailed, error);
   }
 }
@@ -300,23 +337,30 @@ void Scheduler::OnTime(TimePoint now) {
   if (running_ != nullptr && running_->deadline() <= now) {
     Stop(JobState::kExpired, internal::v1::STOP_REASON_DEADLINE);
   }
-  auto expired = queue_.RemoveIf([&](const Job& job) { return job.deadline() <= now; });
-  for (std::unique_ptr<Job>& job : expired) {
-    JobError error = DeadlinePassed(*job);
-    Finish(std::move(job), JobState::kExpired, std::move(error));
+  bool some_ended = false;
+  for (JobQueue* jobs : {&queue_, &encoding_}) {
+    for (auto& job : jobs->RemoveIf([&](const Job& each) { return each.deadline() <= now; })) {
+      JobError error = DeadlinePassed(*job);
+      Finish(std::move(job), JobState::kExpired, std::move(error));
+      some_ended = true;
+    }
   }
-  auto given_up = queue_.RemoveIf([&](const Job& job) { return RetryUntil(job) <= now; });
-  for (std::unique_ptr<Job>& job : given_up) {
+  for (auto& job : queue_.RemoveIf([&](const Job& each) { return RetryUntil(each) <= now; })) {
     JobError error = WorkerLost(*job);
     Finish(std::move(job), JobState::kFailed, std::move(error));
+    some_ended = true;
   }
-  if (!expired.empty() || !given_up.empty()) TellPositions();
+  if (!some_ended) return;
+  Dispatch();
+  TellPositions();
 }
 
 void Scheduler::ExtendDeadline(const std::string& job_id, TimePoint deadline) {
   if (running_ != nullptr && running_->id() == job_id) running_->ExtendDeadline(deadline);
-  for (int i = 0; i < queue_.length(); ++i) {
-    if (queue_.at(i).id() == job_id) queue_.at(i).ExtendDeadline(deadline);
+  for (JobQueue* jobs : {&queue_, &encoding_}) {
+    for (int i = 0; i < jobs->length(); ++i) {
+      if (jobs->at(i).id() == job_id) jobs->at(i).ExtendDeadline(deadline);
+    }
   }
 }
 
@@ -329,6 +373,7 @@ TimePoint Scheduler::NextDue() const {
     const Job& job = queue_.at(i);
     due = std::min({due, job.deadline(), RetryUntil(job)});
   }
+  for (int i = 0; i < encoding_.length(); ++i) due = std::min(due, encoding_.at(i).deadline());
   return due;
 }
 

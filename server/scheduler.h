@@ -10,6 +10,7 @@
 #include "server/job.h"
 #include "server/job_predictor.h"
 #include "server/job_queue.h"
+#include "server/picture_encoder.h"
 #include "server/request_resolver.h"
 #include "server/worker_group.h"
 
@@ -26,19 +27,20 @@ struct SchedulerOptions {
   ProgressOptions progress;
 };
 
-// Takes in jobs, hands the oldest to the group when it is free, watches deadlines, and answers each
-// job exactly once. Used on the event loop's thread.
+// Takes in jobs, hands the oldest to the group when it is free, has PNGs made of what comes back
+// while the group goes on, watches deadlines, and answers each job exactly once. Used on the event
+// loop's thread.
 class Scheduler final : public WorkerGroup::Listener {
  public:
-  // `group` outlives the scheduler.
+  // `group` outlives the scheduler, and so does `encoder`, or its `done` is never called.
   Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
-            RequestResolver::SeedSource draw_seed);
+            PictureEncoder& encoder, RequestResolver::SeedSource draw_seed);
 
   // Admits a job or refuses it; either way the listener hears how it ends.
   void Submit(JobSpec spec, std::shared_ptr<JobListener> listener);
 
-  // The client has left: out of the queue at once, out of a running job within a step. Nothing when
-  // the job has ended.
+  // The client has left: out of a running job within a step, else at once. Nothing when the job has
+  // ended.
   void Abandon(const std::string& job_id);
 
   // From now on jobs are refused. `drained` is called once, when the last admitted one has ended.
@@ -80,25 +82,34 @@ class Scheduler final : public WorkerGroup::Listener {
   void Stop(JobState terminal, internal::v1::StopReason why);
   // The running job's end, by what its ranks reported.
   void FinishRunning(RunResult result);
+  // A run that succeeded: the group is free, and the job's PNGs are next.
+  void StartEncoding(std::unique_ptr<Job> job, RunResult result);
+  void OnEncoded(const std::string& job_id, v1::GenerationMetadata metadata, TimePoint begun_at,
+                 absl::StatusOr<std::vector<std::string>> pngs);
   void FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result);
   // Until when an interrupted job may run again; kNever for others.
   TimePoint RetryUntil(const Job& job) const;
   void Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result);
   void Tally(JobState terminal);
-  void FlushQueue(const JobError& error);
+  void Flush(JobQueue& jobs, const JobError& error);
   // To those whose position has changed.
   void TellPositions();
 
   // JobPredictor's; absent, too, while no group is whole.
   std::optional<double> PredictedWait(int place) const;
 
+  // No admitted job is left.
+  bool idle() const { return running_ == nullptr && queue_.empty() && encoding_.empty(); }
+
   const SchedulerOptions options_;
   const Clock& clock_;
   WorkerGroup& group_;
+  PictureEncoder& encoder_;
   RequestResolver resolver_;
   JobPredictor predictor_;
   JobQueue queue_;
   std::unique_ptr<Job> running_;           // kRunning or kStopping
+  JobQueue encoding_;                      // while it is full, the group waits
   internal::v1::Register running_worker_;  // what its ranks have in common
   int running_ranks_ = 0;
   v1::JobTallies tallies_;

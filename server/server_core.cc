@@ -21,7 +21,8 @@ ServerCore::ServerCore(const ServerCoreOptions& options, const Clock& clock, Eve
       id_prefix_(absl::StrFormat("%08x", std::random_device()())),
       pool_(options.pool, clock, launcher, model),
       group_(options.group, clock, pool_),
-      scheduler_(options.scheduler, clock, group_, std::move(draw_seed)),
+      png_threads_(loop),
+      scheduler_(options.scheduler, clock, group_, png_threads_, std::move(draw_seed)),
       calls_(options.calls, clock, scheduler_),
       on_ready_changed_(std::move(on_ready_changed)) {
   pool_.SetListener(group_);

@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "server/event_loop.h"
 #include "server/idempotent_calls.h"
+#include "server/picture_encoder.h"
 #include "server/scheduler.h"
 #include "server/worker_group.h"
 #include "server/worker_pool.h"
@@ -70,6 +71,7 @@ class ServerCore {
   // Only the loop's thread touches what follows.
   WorkerPool pool_;
   WorkerGroup group_;
+  PngThreads png_threads_;
   Scheduler scheduler_;
   IdempotentCalls calls_;
   ReadyCallback on_ready_changed_;

@@ -18,7 +18,7 @@ namespace tessera {
 namespace {
 
 constexpr int kMaxRequestBytes = 256 << 10;
-constexpr int kMaxLinkMessageBytes = 2 << 20;  // an ImageChunk has at most 1 MiB
+constexpr int kMaxLinkMessageBytes = 2 << 20;  // a PixelChunk has at most 1 MiB
 // A client that vanished without closing its connection is found within their sum.
 constexpr int kKeepaliveTimeMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;

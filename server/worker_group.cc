@@ -148,7 +148,7 @@ void WorkerGroup::Run(RunRequest request) {
   Check(ready(), "a job runs on a ready group");
   internal::v1::RunJob& job = request.message;
   job.mutable_key()->set_epoch(epoch_);
-  run_.emplace(job.key(), ranks(), job.request().num_images(), request.max_bytes);
+  run_.emplace(ranks(), job);
   limits_ = request.limits;
   steps_ = job.request().num_inference_steps();
   MoveTo(v1::GROUP_STATE_BUSY, job.key().job_id());
@@ -168,7 +168,7 @@ void WorkerGroup::OnStep(int rank, const internal::v1::StepDone& message) {
   listener_->OnStepDone(message.key(), step);
 }
 
-void WorkerGroup::OnChunk(int rank, const internal::v1::ImageChunk& message) {
+void WorkerGroup::OnChunk(int rank, const internal::v1::PixelChunk& message) {
   if (rank != 0 || !IsCurrent(message.key())) return;
   const bool busy = state_ == v1::GROUP_STATE_BUSY;
   if (busy) due_ = clock_.Now() + Seconds(limits_.finish_s);
@@ -310,8 +310,8 @@ void WorkerGroup::OnWorkerMessage(Worker& worker, const internal::v1::ConnectReq
       return OnGroupJoined(*rank, message.group_joined());
     case internal::v1::ConnectRequest::kStepDone:
       return OnStep(*rank, message.step_done());
-    case internal::v1::ConnectRequest::kImageChunk:
-      return OnChunk(*rank, message.image_chunk());
+    case internal::v1::ConnectRequest::kPixelChunk:
+      return OnChunk(*rank, message.pixel_chunk());
     case internal::v1::ConnectRequest::kJobDone:
       return OnJobDone(*rank, message.job_done());
     case internal::v1::ConnectRequest::kEpochEnded:

@@ -37,7 +37,6 @@ struct ProgressLimits {
 struct RunRequest {
   internal::v1::RunJob message;
   ProgressLimits limits;
-  int64_t max_bytes = 0;  // of pictures
 };
 
 // N equal workers that make one image together. Forms epochs out of the pool's workers, broadcasts
@@ -121,7 +120,7 @@ class WorkerGroup final : public WorkerPool::Listener {
   void OnStoreReady(int rank, const internal::v1::StoreReady& message);
   void OnGroupJoined(int rank, const internal::v1::GroupJoined& message);
   void OnStep(int rank, const internal::v1::StepDone& message);
-  void OnChunk(int rank, const internal::v1::ImageChunk& message);
+  void OnChunk(int rank, const internal::v1::PixelChunk& message);
   void OnJobDone(int rank, const internal::v1::JobDone& message);
   void OnEpochEnded(int rank, const internal::v1::EpochEnded& message);
 

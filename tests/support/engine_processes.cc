@@ -103,10 +103,10 @@ std::vector<std::string> EngineGroup::Join() {
   return answers;
 }
 
-void EngineGroup::Start(const std::string& png_file, const std::string& fields, double timeout_s,
+void EngineGroup::Start(const std::string& pixel_file, const std::string& fields, double timeout_s,
                         int fail_rank, int fail_at) {
   for (int i = 0; i < size(); ++i) {
-    ranks_[i]->Send(absl::StrCat("generate ", png_file, " ", i == fail_rank ? fail_at : -1, " ",
+    ranks_[i]->Send(absl::StrCat("generate ", pixel_file, " ", i == fail_rank ? fail_at : -1, " ",
                                  timeout_s, " ", fields));
   }
 }

@@ -48,7 +48,7 @@ class EngineGroup {
   // A new epoch of all ranks. Each rank's answer, "ok" or "error ...".
   std::vector<std::string> Join();
   // Starts a run on all ranks; fail_at applies to fail_rank alone.
-  void Start(const std::string& png_file, const std::string& fields, double timeout_s = 30,
+  void Start(const std::string& pixel_file, const std::string& fields, double timeout_s = 30,
              int fail_rank = -1, int fail_at = -1);
   // The final answer of one rank's run.
   std::string Finish(int index) { return ranks_[index]->ReadUntil("ok"); }

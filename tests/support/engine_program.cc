@@ -3,7 +3,7 @@
 //
 //   host EPOCH                              -> port P
 //   join EPOCH RANK SIZE STORE_PORT         -> ok | error STATUS
-//   generate PNG_FILE FAIL_AT TIMEOUT_S FIELDS  -> step S (each step), then ok | error STATUS
+//   generate PIXEL_FILE FAIL_AT TIMEOUT_S FIELDS  -> step S (each step), then ok | error STATUS
 //
 // FIELDS is the request as JSON. FAIL_AT is the step at which this rank reports an error of its
 // own; -1: none. LOADED is printed once the weights are there. Arguments: the checkpoint and who
@@ -51,10 +51,10 @@ ImageRequest ParseRequest(const nlohmann::json& fields) {
 }
 
 absl::Status Generate(Engine& engine, std::istringstream& line) {
-  std::string png_file, fields;
+  std::string file, fields;
   int fail_at = -1;
   double timeout_s = 0;
-  line >> png_file >> fail_at >> timeout_s;
+  line >> file >> fail_at >> timeout_s;
   std::getline(line, fields);
   JobHooks hooks;
   hooks.on_step = [&](int step, int) {
@@ -64,7 +64,7 @@ absl::Status Generate(Engine& engine, std::istringstream& line) {
   const absl::StatusOr<ImageResult> result =
       engine.Generate(ParseRequest(nlohmann::json::parse(fields)), hooks, timeout_s);
   if (!result.ok()) return result.status();
-  if (!result->pngs.empty()) std::ofstream(png_file, std::ios::binary) << result->pngs[0];
+  if (!result->pictures.empty()) std::ofstream(file, std::ios::binary) << result->pictures[0];
   return absl::OkStatus();
 }
 

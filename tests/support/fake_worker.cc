@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -62,11 +64,12 @@ internal::v1::Register FakeRegistration(const std::string& name) {
   return registration;
 }
 
-std::string FakePng(const internal::v1::ImageRequest& request, int image_index, size_t bytes) {
-  std::string png = absl::StrCat("seed ", request.seed(), " image ", image_index, " prompt ",
-                                 request.prompt(), " ");
-  while (png.size() < bytes) png.append(std::min(png.size(), bytes - png.size()), '.');
-  return png;
+std::string FakePicture(const internal::v1::ImageRequest& request, int image_index) {
+  const size_t seed = std::hash<std::string>()(request.prompt()) + 31 * request.seed();
+  std::minstd_rand random(static_cast<uint32_t>(seed + static_cast<size_t>(image_index)));
+  std::string pixels(size_t{3} * request.width() * request.height(), '\0');
+  for (char& byte : pixels) byte = static_cast<char>(random() >> 8);
+  return pixels;
 }
 
 FakeWorker::FakeWorker(FakeWorkerOptions options) : options_(std::move(options)) {
@@ -174,14 +177,13 @@ void FakeWorker::SendStep(const internal::v1::RunJob& job, int step) {
 
 void FakeWorker::SendPictures(const internal::v1::RunJob& job) {
   for (int i = 0; i < job.request().num_images(); ++i) {
-    const std::string png = FakePng(job.request(), i, options_.png_bytes);
-    for (size_t offset = 0; offset < png.size(); offset += kChunkBytes) {
+    const std::string pixels = FakePicture(job.request(), i);
+    for (size_t offset = 0; offset < pixels.size(); offset += kChunkBytes) {
       internal::v1::ConnectRequest message;
-      internal::v1::ImageChunk& chunk = *message.mutable_image_chunk();
+      internal::v1::PixelChunk& chunk = *message.mutable_pixel_chunk();
       *chunk.mutable_key() = job.key();
       chunk.set_image_index(i);
-      chunk.set_data(png.substr(offset, kChunkBytes));
-      chunk.set_last(offset + kChunkBytes >= png.size());
+      chunk.set_data(pixels.substr(offset, kChunkBytes));
       Send(message);
     }
   }

@@ -22,8 +22,9 @@ internal::v1::ModelInfo FakeModel();
 // What a worker of FakeModel says of itself; the name tells them apart.
 internal::v1::Register FakeRegistration(const std::string& name);
 
-// The "PNG" that a fake worker makes: its text tells the request, and it has `bytes` bytes.
-std::string FakePng(const internal::v1::ImageRequest& request, int image_index, size_t bytes);
+// The pixels of the picture that a fake worker makes: noise, which depends on seed, prompt and
+// index.
+std::string FakePicture(const internal::v1::ImageRequest& request, int image_index);
 
 enum class OnRunJob {
   kSucceed,  // at once: every step, every picture, done
@@ -35,7 +36,6 @@ struct FakeWorkerOptions {
   std::string token;
   internal::v1::Register registration;
   OnRunJob on_run_job = OnRunJob::kSucceed;
-  size_t png_bytes = 1000;  // of each picture
 };
 
 // A worker without an engine that links to a server over gRPC. By itself it answers pings, joins

@@ -135,6 +135,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=1024, help="pixels")
     parser.add_argument("--text-tokens", type=int, default=512)
+    parser.add_argument("--json", help="also writes the figures to this file")
     parser.add_argument("--check", action="store_true")
     return parser.parse_args()
 
@@ -165,9 +166,13 @@ def main():
             for subject, measure in subjects.items():
                 times[subject].append(measure())
             print(f"round {number + 1}: " + ", ".join(f"{s} {ms[-1]:.1f} ms" for s, ms in times.items()), flush=True)
-    for subject, ms in times.items():
-        ratio = statistics.median(t / m for t, m in zip(times["tessera"], ms))
-        print(f"{subject:<24} median {statistics.median(ms):8.1f} ms per step; tessera over it {ratio:.3f}")
+    figures = [{"name": subject, "median_ms": statistics.median(ms),
+                "tessera_over_it": statistics.median(t / m for t, m in zip(times["tessera"], ms))}
+               for subject, ms in times.items()]
+    for f in figures:
+        print(f"{f['name']:<24} median {f['median_ms']:8.1f} ms per step; tessera over it {f['tessera_over_it']:.3f}")
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(figures, indent=1))
     return 0
 
 

@@ -60,7 +60,7 @@ BenchFigures TimesOf(const std::vector<BenchRun>& first, const std::vector<Bench
       1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.text_encode_s; });
   f.denoise_ms = 1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.denoise_s; });
   f.decode_ms = 1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.decode_s; });
-  f.png_ms = 1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.png_s; });
+  f.png_ms = 1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.png_s; });
   f.bytes_received = rounds[0].bytes_received;
   f.psnr_db = PsnrDb(first[0].latents, rounds[0].latents);
   std::vector<double> ratios;

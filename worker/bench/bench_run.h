@@ -16,6 +16,7 @@ namespace tessera {
 // One measured run, as rank 0 saw it.
 struct BenchRun {
   StageTimes times;            // of the stages there are
+  double png_s = 0;            // by rank 0; in a server others do it, while the ranks go on
   int64_t bytes_received = 0;  // by rank 0
   at::Tensor latents;          // the result, packed
 };

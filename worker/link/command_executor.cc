@@ -69,9 +69,9 @@ pb::JobDone CommandExecutor::RunJob(const pb::RunJob& command, const std::atomic
   if (!done.group_whole()) LeaveGroup();  // the closed connections tell the other ranks
   if (!result.ok()) return done;
   *done.mutable_report() = MakeJobReport(*result);
-  for (pb::ImageChunk& chunk : MakeImageChunks(key, result->pngs)) {
+  for (pb::PixelChunk& chunk : MakePixelChunks(key, result->pictures)) {
     pb::ConnectRequest message;
-    *message.mutable_image_chunk() = std::move(chunk);
+    *message.mutable_pixel_chunk() = std::move(chunk);
     send(std::move(message));
   }
   return done;

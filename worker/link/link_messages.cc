@@ -56,7 +56,6 @@ pb::JobReport MakeJobReport(const ImageResult& result) {
   report.set_text_encode_s(result.times.text_encode_s);
   report.set_denoise_s(result.times.denoise_s);
   report.set_decode_s(result.times.decode_s);
-  report.set_png_s(result.times.png_s);
   report.mutable_step_ms()->Add(result.times.step_ms.begin(), result.times.step_ms.end());
   report.set_clip_truncated(result.clip_truncated);
   report.set_t5_truncated(result.t5_truncated);
@@ -86,21 +85,17 @@ ImageRequest FromProto(const pb::ImageRequest& request) {
   return result;
 }
 
-std::vector<pb::ImageChunk> MakeImageChunks(const pb::JobKey& key,
-                                            const std::vector<std::string>& pngs) {
+std::vector<pb::PixelChunk> MakePixelChunks(const pb::JobKey& key,
+                                            const std::vector<std::string>& pictures) {
   constexpr size_t kChunkBytes = size_t{1} << 20;
-  std::vector<pb::ImageChunk> chunks;
-  for (size_t image = 0; image < pngs.size(); ++image) {
-    const std::string& png = pngs[image];
-    size_t begin = 0;
-    do {
-      pb::ImageChunk& chunk = chunks.emplace_back();
+  std::vector<pb::PixelChunk> chunks;
+  for (size_t image = 0; image < pictures.size(); ++image) {
+    for (size_t begin = 0; begin < pictures[image].size(); begin += kChunkBytes) {
+      pb::PixelChunk& chunk = chunks.emplace_back();
       *chunk.mutable_key() = key;
       chunk.set_image_index(static_cast<int>(image));
-      chunk.set_data(png.substr(begin, kChunkBytes));
-      begin += kChunkBytes;
-      chunk.set_last(begin >= png.size());
-    } while (begin < png.size());
+      chunk.set_data(pictures[image].substr(begin, kChunkBytes));
+    }
   }
   return chunks;
 }

@@ -19,8 +19,8 @@ internal::v1::JobMemory ToProto(const JobMemory& memory);
 internal::v1::JobReport MakeJobReport(const ImageResult& result);
 ImageRequest FromProto(const internal::v1::ImageRequest& request);
 
-// The PNGs in order, cut into messages of at most 1 MiB of data; the last of each picture says so.
-std::vector<internal::v1::ImageChunk> MakeImageChunks(const internal::v1::JobKey& key,
-                                                      const std::vector<std::string>& pngs);
+// The pictures in order, cut into messages of at most 1 MiB of data.
+std::vector<internal::v1::PixelChunk> MakePixelChunks(const internal::v1::JobKey& key,
+                                                      const std::vector<std::string>& pictures);
 
 }  // namespace tessera

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <future>
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/status_exception.h"
@@ -206,51 +205,21 @@ at::Tensor FluxPipeline::Decode(const at::Tensor& latents, int height, int width
       UnpackLatents(latents, LatentShapeOf(width, height, vae.latent_channels, vae.pixel_scale())));
 }
 
-PngText FluxPipeline::SettingsOf(const ImageRequest& request, int ranks) const {
-  return {{"Software", absl::StrCat("Tessera ", TESSERA_VERSION)},
-          {"model", model_.fingerprint},
-          {"seed", absl::StrCat(request.seed)},
-          {"steps", absl::StrCat(request.num_inference_steps)},
-          {"guidance", absl::StrCat(request.guidance_scale)},
-          {"true_cfg", absl::StrCat(request.true_cfg_scale)},
-          {"ranks", absl::StrCat(ranks)},
-          {"mode", ranks == 1 ? "single" : "rotating"},
-          {"sync_steps", absl::StrCat(request.sync_steps)},
-          {"refresh_every", absl::StrCat(request.refresh_every)},
-          {"text_mode", request.text_mode == TextMode::kSplit ? "split" : "replicated"},
-          {"dtype", dtype_name_}};
-}
-
-void FluxPipeline::MakePngs(const at::Tensor& latents, const ImageRequest& request,
-                            Communicator& communicator, std::string& stage,
-                            ImageResult& result) const {
-  stage = "VAE decode";
-  Clock::time_point begin = Clock::now();
+void FluxPipeline::MakePictures(const at::Tensor& latents, const ImageRequest& request,
+                                Communicator& communicator, ImageResult& result) const {
+  const Clock::time_point begin = Clock::now();
   const VaeConfig& vae = vae_.config();
   const LatentShape shape =
       LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
-  const PngText settings = SettingsOf(request, communicator.size());
-  std::vector<std::future<absl::StatusOr<std::string>>> pngs;  // waited for on the way out, too
   for (const at::Tensor& one : UnpackLatents(latents, shape).split(1)) {
     const at::Tensor picture = vae_.DecodeRgb8(one, communicator);
     if (communicator.rank() != 0) continue;
-    pngs.push_back(std::async(std::launch::async, [&, pixels = picture.cpu()] {
-      const std::span<const uint8_t> bytes(pixels.const_data_ptr<uint8_t>(), pixels.nbytes());
-      return EncodePng(bytes, request.width, request.height, settings);
-    }));
+    const at::Tensor pixels = picture.cpu();
+    result.pictures.emplace_back(static_cast<const char*>(pixels.const_data_ptr()),
+                                 pixels.nbytes());
   }
   Synchronize(device_);
   result.times.decode_s = SecondsSince(begin);
-  if (pngs.empty()) return;
-
-  stage = "PNG";
-  begin = Clock::now();
-  for (std::future<absl::StatusOr<std::string>>& each : pngs) {
-    absl::StatusOr<std::string> png = each.get();
-    ThrowIfError(png.status());
-    result.pngs.push_back(*std::move(png));
-  }
-  result.times.png_s = SecondsSince(begin);
 }
 
 void FluxPipeline::FreeDenoiser() {
@@ -289,7 +258,8 @@ void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communic
   denoiser_->Run(job, communicator, hooks, step, result.times.step_ms);
   result.times.denoise_s = SecondsSince(begin);
 
-  MakePngs(job.latents, request, communicator, stage, result);
+  stage = "VAE decode";
+  MakePictures(job.latents, request, communicator, result);
 }
 
 absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,

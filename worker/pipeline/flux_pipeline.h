@@ -10,13 +10,12 @@
 #include "worker/pipeline/pipeline.h"
 #include "worker/pipeline/prompt_encoder.h"
 #include "worker/sampling/flow_match_scheduler.h"
-#include "worker/tensor_io/png.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {
 
-// Text to PNG as diffusers' FluxPipeline does it, each rank computing its chunk: flux-spec sections
-// 9 to 11.
+// Text to picture as diffusers' FluxPipeline does it, each rank computing its chunk: flux-spec
+// sections 9 to 11.
 class FluxPipeline : public Pipeline {
  public:
   static absl::StatusOr<std::unique_ptr<FluxPipeline>> Load(const PipelineOptions& options);
@@ -37,17 +36,15 @@ class FluxPipeline : public Pipeline {
   // Packed latents [B, L, C] -> [B, 3, height, width], before clamping.
   at::Tensor Decode(const at::Tensor& latents, int height, int width) const;
 
-  // Packed latents [B, L, C], the same on all ranks -> on rank 0 a PNG of each picture, with the
-  // run's settings in its text chunks, encoded while the next is decoded. Each rank decodes its
-  // rows. `stage` always tells the stage under way, also after a throw.
-  void MakePngs(const at::Tensor& latents, const ImageRequest& request, Communicator& communicator,
-                std::string& stage, ImageResult& result) const;
+  // Packed latents [B, L, C], the same on all ranks -> the pictures, on rank 0. Each rank decodes
+  // its rows.
+  void MakePictures(const at::Tensor& latents, const ImageRequest& request,
+                    Communicator& communicator, ImageResult& result) const;
 
  private:
   FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
                std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage);
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
-  PngText SettingsOf(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,
                              Communicator& communicator, ImageResult* result);

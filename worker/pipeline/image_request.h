@@ -34,12 +34,11 @@ struct StageTimes {
   double text_encode_s = 0;
   double denoise_s = 0;
   double decode_s = 0;
-  double png_s = 0;
   std::vector<double> step_ms;  // one per denoising step
 };
 
 struct ImageResult {
-  std::vector<std::string> pngs;  // on rank 0; empty elsewhere
+  std::vector<std::string> pictures;  // RGB8, [height, width, 3] each; on rank 0, empty elsewhere
   StageTimes times;
   bool clip_truncated = false;  // the prompt had more tokens than CLIP takes
   bool t5_truncated = false;    // the prompt had more tokens than max_sequence_length

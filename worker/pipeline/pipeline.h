@@ -46,7 +46,7 @@ struct JobHooks {
   const std::atomic<StopReason>* stop = nullptr;
 };
 
-// The whole engine of one rank: text encoders, transformer, scheduler, VAE, PNG. Weights are loaded
+// The whole engine of one rank: text encoders, transformer, scheduler, VAE. Weights are loaded
 // once and outlive every epoch. Not thread-safe: one device thread owns it. Knows no gRPC, and this
 // header knows no torch.
 class Pipeline {

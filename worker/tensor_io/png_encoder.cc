@@ -42,6 +42,7 @@ class Encoder {
   bool Encode(const uint8_t* rgb, int width, int height) {
     if (info_ == nullptr || setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_write_fn(png_, this, OnWrite, OnFlush);
+    png_set_filter(png_, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
     png_set_compression_strategy(png_, Z_RLE);
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
                  PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,

@@ -35,14 +35,14 @@ std::string ReadFile(const std::string& path) {
 class LostRankTest : public ::testing::TestWithParam<std::tuple<Fault, int>> {
  protected:
   std::string Generate(EngineGroup& group) {
-    std::filesystem::remove(png_);
-    group.Start(png_, kFields);
+    std::filesystem::remove(file_);
+    group.Start(file_, kFields);
     for (int rank = 0; rank < kRanks; ++rank) EXPECT_EQ(group.Finish(rank), "ok");
-    return ReadFile(png_);
+    return ReadFile(file_);
   }
-  ~LostRankTest() override { std::filesystem::remove(png_); }
+  ~LostRankTest() override { std::filesystem::remove(file_); }
 
-  const std::string png_ = absl::StrCat(::testing::TempDir(), "lost-rank-", ::getpid(), ".png");
+  const std::string file_ = absl::StrCat(::testing::TempDir(), "lost-rank-", ::getpid(), ".rgb");
 };
 
 TEST_P(LostRankTest, IsNamedByAllOthersAndANewEpochGivesTheRightPicture) {
@@ -52,7 +52,7 @@ TEST_P(LostRankTest, IsNamedByAllOthersAndANewEpochGivesTheRightPicture) {
   const std::string undisturbed = Generate(group);
   ASSERT_FALSE(undisturbed.empty());
 
-  group.Start(png_, kFields, /*timeout_s=*/3, victim, fault == Fault::kFails ? kFaultStep : -1);
+  group.Start(file_, kFields, /*timeout_s=*/3, victim, fault == Fault::kFails ? kFaultStep : -1);
   ASSERT_EQ(group.rank(victim).ReadUntil(absl::StrCat("step ", kFaultStep)),
             absl::StrCat("step ", kFaultStep));
   if (fault == Fault::kKilled) group.rank(victim).Signal(SIGKILL);

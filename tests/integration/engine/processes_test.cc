@@ -39,8 +39,8 @@ std::string Fields(const Case& c) {
 }
 
 // Denoising of this request equals the golden run (rotating_golden_test.cc), so the bytes of its
-// PNG stand for that.
-std::string InProcessPng(const Case& c) {
+// picture stand for that.
+std::string InProcessPixels(const Case& c) {
   ImageRequest request = testing::DevRequest();
   request.width = 112;
   request.height = 80;
@@ -56,23 +56,23 @@ std::string InProcessPng(const Case& c) {
         pipelines[communicator.rank()]->Generate(request, communicator, {}));
   });
   for (const auto& result : results) EXPECT_TRUE(result->ok()) << result->status();
-  return results[0]->ok() ? (*results[0])->pngs.at(0) : "";
+  return results[0]->ok() ? (*results[0])->pictures.at(0) : "";
 }
 
 class ProcessesTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ProcessesTest, MakeTheBytesOfTheInProcessRunTwice) {
-  const std::string expected = InProcessPng(GetParam());
-  const std::string png = absl::StrCat(::testing::TempDir(), "processes-", ::getpid(), ".png");
+  const std::string expected = InProcessPixels(GetParam());
+  const std::string file = absl::StrCat(::testing::TempDir(), "processes-", ::getpid(), ".rgb");
   EngineGroup group(TinyFluxDir(), GetParam().ranks);
   for (const std::string& answer : group.Join()) ASSERT_EQ(answer, "ok");
   for (int run = 0; run < 2; ++run) {
-    std::filesystem::remove(png);
-    group.Start(png, Fields(GetParam()));
+    std::filesystem::remove(file);
+    group.Start(file, Fields(GetParam()));
     for (int rank = 0; rank < group.size(); ++rank) ASSERT_EQ(group.Finish(rank), "ok");
-    EXPECT_EQ(ReadFile(png), expected);
+    EXPECT_EQ(ReadFile(file), expected);
   }
-  std::filesystem::remove(png);
+  std::filesystem::remove(file);
 }
 
 std::vector<Case> Cases() {
@@ -100,15 +100,15 @@ class TextPlaceProcessesTest : public ::testing::TestWithParam<std::tuple<int, c
 TEST_P(TextPlaceProcessesTest, MakeTheBytesOfEveryRankEncoding) {
   const auto [ranks, place] = GetParam();
   const Case c = {.ranks = ranks, .sync_steps = 1, .refresh_every = 0, .replicated = false};
-  const std::string expected = InProcessPng(c);
-  const std::string png = absl::StrCat(::testing::TempDir(), "text-place-", ::getpid(), ".png");
+  const std::string expected = InProcessPixels(c);
+  const std::string file = absl::StrCat(::testing::TempDir(), "text-place-", ::getpid(), ".rgb");
   EngineGroup group(TinyFluxDir(), ranks, place);
   for (int epoch = 0; epoch < 2; ++epoch) {
     for (const std::string& answer : group.Join()) ASSERT_EQ(answer, "ok");
-    group.Start(png, Fields(c));
+    group.Start(file, Fields(c));
     for (int rank = 0; rank < group.size(); ++rank) ASSERT_EQ(group.Finish(rank), "ok");
-    EXPECT_EQ(ReadFile(png), expected);
-    std::filesystem::remove(png);
+    EXPECT_EQ(ReadFile(file), expected);
+    std::filesystem::remove(file);
     group.Replace(0);
   }
 }

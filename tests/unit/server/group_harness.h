@@ -93,12 +93,20 @@ class GroupHarness {
     message.mutable_step_done()->set_step(step);
     Say(link, message);
   }
-  void SayPicture(const Link& link, const internal::v1::JobKey& key, const std::string& png) {
+  void SayPixels(const Link& link, const internal::v1::JobKey& key, const std::string& pixels,
+                 int image_index = 0) {
     internal::v1::ConnectRequest message;
-    *message.mutable_image_chunk()->mutable_key() = key;
-    message.mutable_image_chunk()->set_data(png);
-    message.mutable_image_chunk()->set_last(true);
+    *message.mutable_pixel_chunk()->mutable_key() = key;
+    message.mutable_pixel_chunk()->set_image_index(image_index);
+    message.mutable_pixel_chunk()->set_data(pixels);
     Say(link, message);
+  }
+  // All that the link was asked for, of 'x'.
+  void SayPictures(const Link& link, const internal::v1::JobKey& key) {
+    const auto& request = link->Last(internal::v1::ConnectResponse::kRunJob).run_job().request();
+    for (int i = 0; i < request.num_images(); ++i) {
+      SayPixels(link, key, std::string(size_t{3} * request.width() * request.height(), 'x'), i);
+    }
   }
   void SayDone(const Link& link, const internal::v1::JobKey& key,
                const absl::Status& outcome = absl::OkStatus(), bool group_whole = true) {

@@ -20,19 +20,27 @@ internal::v1::JobDone Done(absl::StatusCode code, const std::string& message = "
   return done;
 }
 
-internal::v1::ImageChunk Chunk(int image_index, const std::string& data, bool last) {
-  internal::v1::ImageChunk chunk;
+internal::v1::PixelChunk Chunk(int image_index, const std::string& data) {
+  internal::v1::PixelChunk chunk;
   chunk.set_image_index(image_index);
   chunk.set_data(data);
-  chunk.set_last(last);
   return chunk;
+}
+
+// Pictures of two pixels.
+internal::v1::RunJob Job(int num_images = 1) {
+  internal::v1::RunJob job;
+  job.mutable_request()->set_width(2);
+  job.mutable_request()->set_height(1);
+  job.mutable_request()->set_num_images(num_images);
+  return job;
 }
 
 class JobRunTest : public ::testing::Test {
  protected:
-  void AddPicture() { ASSERT_TRUE(run_.AddChunk(Chunk(0, "png", true)).ok()); }
+  void AddPicture() { ASSERT_TRUE(run_.AddChunk(Chunk(0, "pixels")).ok()); }
 
-  JobRun run_{internal::v1::JobKey(), kRanks, 1, 1000};
+  JobRun run_{kRanks, Job()};
 };
 
 TEST_F(JobRunTest, SucceedsWhenEveryRankIsDone) {
@@ -44,22 +52,23 @@ TEST_F(JobRunTest, SucceedsWhenEveryRankIsDone) {
   ASSERT_TRUE(run_.complete());
   const RunResult result = run_.TakeResult();
   EXPECT_EQ(result.outcome, RunOutcome::kSucceeded);
-  EXPECT_THAT(result.pngs, ElementsAre("png"));
+  EXPECT_THAT(result.pictures, ElementsAre("pixels"));
 }
 
-TEST_F(JobRunTest, FailsWhenAPictureIsMissing) {
-  ASSERT_TRUE(run_.AddChunk(Chunk(0, "pn", false)).ok());
+TEST_F(JobRunTest, FailsWhenPixelsAreMissing) {
+  ASSERT_TRUE(run_.AddChunk(Chunk(0, "pixel")).ok());
   for (int rank = 0; rank < kRanks; ++rank) run_.Report(rank, Done(absl::StatusCode::kOk));
   const RunResult result = run_.TakeResult();
   EXPECT_EQ(result.outcome, RunOutcome::kFailed);
   EXPECT_EQ(result.status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(result.status.message(), HasSubstr("5 of 6 bytes of image 0"));
 }
 
 // In every order of the reports.
 TEST_F(JobRunTest, ARanksOwnErrorOutranksPeerLostAndLostRanks) {
   std::vector<int> order = {0, 1, 2};
   do {
-    JobRun run(internal::v1::JobKey(), kRanks, 1, 1000);
+    JobRun run(kRanks, Job());
     for (int rank : order) {
       if (rank == 0) run.Report(0, Done(absl::StatusCode::kUnavailable, "rank 2 was lost"));
       if (rank == 1) run.Lose(1, absl::UnavailableError("its link was closed"));
@@ -104,22 +113,20 @@ TEST_F(JobRunTest, OnlyTheFirstEndOfARankCounts) {
 }
 
 TEST_F(JobRunTest, PutsPicturesTogether) {
-  JobRun run(internal::v1::JobKey(), 1, 2, 1000);
-  EXPECT_TRUE(run.AddChunk(Chunk(0, "a", false)).ok());
-  EXPECT_TRUE(run.AddChunk(Chunk(0, "b", true)).ok());
-  EXPECT_TRUE(run.AddChunk(Chunk(1, "c", true)).ok());
+  JobRun run(1, Job(2));
+  EXPECT_TRUE(run.AddChunk(Chunk(0, "pix")).ok());
+  EXPECT_TRUE(run.AddChunk(Chunk(0, "els")).ok());
+  EXPECT_TRUE(run.AddChunk(Chunk(1, "PIXELS")).ok());
   run.Report(0, Done(absl::StatusCode::kOk));
-  EXPECT_THAT(run.TakeResult().pngs, ElementsAre("ab", "c"));
+  EXPECT_THAT(run.TakeResult().pictures, ElementsAre("pixels", "PIXELS"));
 }
 
 TEST_F(JobRunTest, RefusesPiecesThatCannotBelong) {
-  EXPECT_THAT(run_.AddChunk(Chunk(-1, "a", true)).message(), HasSubstr("-1 of 1"));
-  EXPECT_THAT(run_.AddChunk(Chunk(1, "a", true)).message(), HasSubstr("1 of 1"));
-  EXPECT_THAT(run_.AddChunk(Chunk(0, std::string(1001, 'x'), true)).message(),
-              HasSubstr("more than 1000 bytes"));
-  JobRun run(internal::v1::JobKey(), 1, 1, 1000);
-  EXPECT_TRUE(run.AddChunk(Chunk(0, "a", true)).ok());
-  EXPECT_THAT(run.AddChunk(Chunk(0, "a", true)).message(), HasSubstr("had ended"));
+  EXPECT_THAT(run_.AddChunk(Chunk(-1, "a")).message(), HasSubstr("-1 of 1"));
+  EXPECT_THAT(run_.AddChunk(Chunk(1, "a")).message(), HasSubstr("1 of 1"));
+  EXPECT_THAT(run_.AddChunk(Chunk(0, "7 bytes")).message(), HasSubstr("more than its 6 bytes"));
+  AddPicture();
+  EXPECT_THAT(run_.AddChunk(Chunk(0, "s")).message(), HasSubstr("more than its 6 bytes"));
 }
 
 }  // namespace

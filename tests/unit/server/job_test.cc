@@ -14,15 +14,17 @@ namespace {
 
 using testing::RecordingListener;
 
-constexpr JobState kAll[] = {JobState::kQueued,    JobState::kRunning, JobState::kStopping,
-                             JobState::kSucceeded, JobState::kFailed,  JobState::kCancelled,
-                             JobState::kExpired};
+constexpr JobState kAll[] = {JobState::kQueued,    JobState::kRunning,   JobState::kStopping,
+                             JobState::kEncoding,  JobState::kSucceeded, JobState::kFailed,
+                             JobState::kCancelled, JobState::kExpired};
 
 TEST(JobStateTest, HasExactlyTheLegalTransitions) {
   using enum JobState;
   const std::set<std::pair<JobState, JobState>> legal = {
-      {kQueued, kRunning},     {kQueued, kFailed},     {kQueued, kCancelled}, {kQueued, kExpired},
-      {kRunning, kStopping},   {kRunning, kSucceeded}, {kRunning, kFailed},   {kRunning, kQueued},
+      {kQueued, kRunning},     {kQueued, kFailed},      {kQueued, kCancelled},
+      {kQueued, kExpired},     {kRunning, kStopping},   {kRunning, kEncoding},
+      {kRunning, kFailed},     {kRunning, kQueued},     {kEncoding, kSucceeded},
+      {kEncoding, kFailed},    {kEncoding, kCancelled}, {kEncoding, kExpired},
       {kStopping, kCancelled}, {kStopping, kExpired},
   };
   for (JobState from : kAll) {
@@ -57,6 +59,7 @@ class JobTest : public ::testing::Test {
 TEST_F(JobTest, TellsTheListenerOnceHowItEnds) {
   Job job = MakeJob();
   job.StartAttempt(TimePoint(), 3);
+  job.StartEncoding();
   job.Finish(JobState::kSucceeded, JobSuccess{});
   EXPECT_EQ(job.state(), JobState::kSucceeded);
   EXPECT_EQ(listener_->finished, 1);
@@ -81,6 +84,8 @@ TEST_F(JobTest, NamesItsStage) {
   EXPECT_EQ(job.Stage(), "denoise");
   job.SetStepsDone(2);
   EXPECT_EQ(job.Stage(), "vae_decode");
+  job.StartEncoding();
+  EXPECT_EQ(job.Stage(), "png");
 }
 
 TEST_F(JobTest, TellsAPositionOnlyWhenItChanges) {

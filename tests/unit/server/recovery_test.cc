@@ -125,7 +125,7 @@ TEST_F(RecoveryTest, AnInterruptedJobWaitsForAsManyRanksWhileOthersRun) {
   EXPECT_EQ(RunningJob(), other.id);
   links_.push_back(h_.Arrive(2));
   const internal::v1::JobKey key = h_.RunningKey(links_[0]);
-  h_.SayPicture(links_[0], key, "png");
+  h_.SayPictures(links_[0], key);
   for (int rank : {0, 1}) {
     h_.SayDone(links_[rank], key);
     h_.SayEnded(links_[rank], key.epoch());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/scheduler.h"
+#include "tests/unit/server/fake_picture_encoder.h"
 #include "tests/unit/server/group_harness.h"
 #include "tests/unit/server/recording_listener.h"
 
@@ -28,7 +29,7 @@ class SchedulerTest : public ::testing::Test {
   using Link = GroupHarness::Link;
 
   void Start(SchedulerOptions options = {.max_queue_length = 2}) {
-    scheduler_.emplace(options, h_.clock, h_.group, [] { return 42u; });
+    scheduler_.emplace(options, h_.clock, h_.group, encoder_, [] { return 42u; });
     h_.group.SetListener(*scheduler_);
   }
   void StartReady(SchedulerOptions options = {.max_queue_length = 2}) {
@@ -53,10 +54,10 @@ class SchedulerTest : public ::testing::Test {
     return job;
   }
 
-  // Every rank reports; a success brings a picture.
+  // Every rank reports; a success brings its pictures.
   void FinishRun(const absl::Status& outcome = absl::OkStatus(), bool group_whole = true) {
     const internal::v1::JobKey key = h_.RunningKey(links_[0]);
-    if (outcome.ok()) h_.SayPicture(links_[0], key, "png");
+    if (outcome.ok()) h_.SayPictures(links_[0], key);
     for (const Link& link : links_) h_.SayDone(link, key, outcome, group_whole);
   }
   // A job of the default shape, so that its cost is known.
@@ -83,6 +84,7 @@ class SchedulerTest : public ::testing::Test {
   int Runs() { return links_[0]->Count(internal::v1::ConnectResponse::kRunJob); }
 
   GroupHarness h_{WorkerGroupOptions{.size = 3, .min_ranks = 2, .regroup_wait_s = 60}};
+  FakePictureEncoder encoder_;
   std::optional<Scheduler> scheduler_;
   std::vector<Link> links_;
   int last_job_ = 0;

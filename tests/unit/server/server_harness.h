@@ -33,19 +33,18 @@ class ServerHarness {
   std::string Address() const { return absl::StrCat("127.0.0.1:", server->port()); }
   std::string LinkAddress() const { return absl::StrCat("127.0.0.1:", server->worker_port()); }
 
-  FakeWorker& AddWorker(OnRunJob on_run_job = OnRunJob::kSucceed, size_t png_bytes = 1000) {
+  FakeWorker& AddWorker(OnRunJob on_run_job = OnRunJob::kSucceed) {
     FakeWorkerOptions options = {.server = LinkAddress(),
                                  .token = kToken,
                                  .registration = FakeRegistration(absl::StrCat("w", ++last_pid_)),
-                                 .on_run_job = on_run_job,
-                                 .png_bytes = png_bytes};
+                                 .on_run_job = on_run_job};
     options.registration.set_pid(last_pid_);
     workers.push_back(std::make_unique<FakeWorker>(std::move(options)));
     return *workers.back();
   }
   // A whole group, joined.
-  void AddWorkers(int count, OnRunJob on_run_job = OnRunJob::kSucceed, size_t png_bytes = 1000) {
-    for (int i = 0; i < count; ++i) AddWorker(on_run_job, png_bytes);
+  void AddWorkers(int count, OnRunJob on_run_job = OnRunJob::kSucceed) {
+    for (int i = 0; i < count; ++i) AddWorker(on_run_job);
     for (const auto& worker : workers) worker->AwaitJoined();
   }
   FakeWorker& RankZero() {

@@ -79,12 +79,11 @@ TEST_F(SmallerGroupTest, GrowsOnlyAfterTheRunningJob) {
   run.message.mutable_request()->set_num_images(1);
   run.message.mutable_request()->set_num_inference_steps(1);
   run.limits = {.first_step_s = 20, .step_s = 20, .finish_s = 20};
-  run.max_bytes = 1000;
   small_.group.Run(run);
   small_.Arrive(2);
   EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_BUSY);
   const internal::v1::JobKey key = small_.RunningKey(links[0]);
-  small_.SayPicture(links[0], key, "png");
+  small_.SayPictures(links[0], key);
   for (const Link& link : links) small_.SayDone(link, key);
   EXPECT_EQ(small_.group.state(), v1::GROUP_STATE_ENDING);
   ASSERT_EQ(listener_.results.size(), 1u);

@@ -33,9 +33,10 @@ class WorkerGroupTest : public ::testing::Test {
     run.message.mutable_key()->set_job_id("job");
     run.message.mutable_key()->set_attempt(1);
     run.message.mutable_request()->set_num_images(1);
+    run.message.mutable_request()->set_width(2);
+    run.message.mutable_request()->set_height(1);
     run.message.mutable_request()->set_num_inference_steps(4);
     run.limits = {.first_step_s = 20, .step_s = step_limit_s, .finish_s = 10};
-    run.max_bytes = 1000;
     group_.Run(run);
     EXPECT_EQ(group_.state(), v1::GROUP_STATE_BUSY);
     internal::v1::JobKey key = run.message.key();
@@ -149,7 +150,7 @@ TEST_F(WorkerGroupTest, FinishesWhenEveryRankHasReported) {
   const auto links = MakeReady();
   const auto key = Run();
   for (int step = 0; step < 4; ++step) h_.SayStep(links[0], key, step);
-  h_.SayPicture(links[0], key, "png");
+  h_.SayPixels(links[0], key, "pixels");
   h_.SayDone(links[0], key);
   h_.SayDone(links[1], key);
   EXPECT_THAT(listener_.results, IsEmpty());
@@ -171,17 +172,17 @@ TEST_F(WorkerGroupTest, DropsStaleMessages) {
   other_epoch.set_epoch(9);
   for (const auto& stale : {other_job, other_attempt, other_epoch}) {
     h_.SayStep(links[0], stale, 0);
-    h_.SayPicture(links[0], stale, "wrong");
+    h_.SayPixels(links[0], stale, "wrong");
     for (const Link& link : links) h_.SayDone(link, stale, absl::InternalError("wrong"), false);
   }
   h_.SayStep(links[1], key, 0);  // not rank 0
   EXPECT_THAT(listener_.steps, IsEmpty());
   EXPECT_THAT(listener_.results, IsEmpty());
   EXPECT_EQ(group_.state(), v1::GROUP_STATE_BUSY);
-  h_.SayPicture(links[0], key, "right");
+  h_.SayPixels(links[0], key, "rights");
   for (const Link& link : links) h_.SayDone(link, key);
   ASSERT_EQ(listener_.results.size(), 1u);
-  EXPECT_THAT(listener_.results[0].pngs, ElementsAre("right"));
+  EXPECT_THAT(listener_.results[0].pictures, ElementsAre("rights"));
 }
 
 TEST_F(WorkerGroupTest, AStepNumberFromAWorkerIsKeptInRange) {
@@ -287,7 +288,7 @@ TEST_F(WorkerGroupTest, AJobThatEndsWellWhileItsEpochIsBeingEndedSucceeds) {
   h_.SayStep(links[0], key, 0);
   h_.Pass(10, links);
   EXPECT_EQ(group_.state(), v1::GROUP_STATE_ENDING);
-  h_.SayPicture(links[0], key, "png");
+  h_.SayPixels(links[0], key, "pixels");
   for (const Link& link : links) h_.SayDone(link, key);
   ASSERT_EQ(listener_.results.size(), 1u);
   EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kSucceeded);
@@ -296,7 +297,7 @@ TEST_F(WorkerGroupTest, AJobThatEndsWellWhileItsEpochIsBeingEndedSucceeds) {
 TEST_F(WorkerGroupTest, AWorkerThatBreaksTheProtocolFailsTheJob) {
   const auto links = MakeReady();
   const auto key = Run();
-  h_.SayPicture(links[0], key, std::string(1001, 'x'));
+  h_.SayPixels(links[0], key, "7 bytes");
   EXPECT_EQ(group_.state(), v1::GROUP_STATE_ENDING);
   for (const Link& link : links) h_.SayEnded(link, 1);
   ASSERT_EQ(listener_.results.size(), 1u);

@@ -101,7 +101,7 @@ TEST_F(DeviceThreadTest, RankZeroReportsStepsThenPicturesThenDone) {
     EXPECT_TRUE(hooks.on_step(0, 2).ok());
     EXPECT_TRUE(hooks.on_step(1, 2).ok());
     ImageResult result;
-    result.pngs = {"first", "second"};
+    result.pictures = {"first", "second"};
     result.clip_tokens = 9;
     return result;
   };
@@ -113,8 +113,8 @@ TEST_F(DeviceThreadTest, RankZeroReportsStepsThenPicturesThenDone) {
     EXPECT_EQ(done.step(), step);
     EXPECT_EQ(done.steps(), 2);
   }
-  EXPECT_EQ(answers_.Next().image_chunk().data(), "first");
-  EXPECT_EQ(answers_.Next().image_chunk().data(), "second");
+  EXPECT_EQ(answers_.Next().pixel_chunk().data(), "first");
+  EXPECT_EQ(answers_.Next().pixel_chunk().data(), "second");
   const internal::v1::JobDone done = answers_.Next().job_done();
   EXPECT_EQ(done.key().attempt(), 1);
   EXPECT_EQ(done.outcome().code(), 0);

@@ -10,27 +10,21 @@ namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-TEST(ImageChunksTest, CutsAtOneMebibyteAndMarksTheLast) {
-  const std::string png = std::string(kMiB, 'a') + std::string(kMiB, 'b') + "c";
-  const auto chunks = MakeImageChunks(Key("j", 1, 2), {png, "d"});
+TEST(PixelChunksTest, AreCutAtOneMebibyte) {
+  const std::string pixels = std::string(kMiB, 'a') + std::string(kMiB, 'b') + "c";
+  const auto chunks = MakePixelChunks(Key("j", 1, 2), {pixels, "d"});
   ASSERT_EQ(chunks.size(), 4u);
-  EXPECT_EQ(chunks[0].data() + chunks[1].data() + chunks[2].data(), png);
+  EXPECT_EQ(chunks[0].data() + chunks[1].data() + chunks[2].data(), pixels);
   EXPECT_EQ(chunks[0].data().size(), kMiB);
   EXPECT_EQ(chunks[2].data(), "c");
   EXPECT_EQ(chunks[3].data(), "d");
   for (int i : {0, 1, 2}) EXPECT_EQ(chunks[i].image_index(), 0);
   EXPECT_EQ(chunks[3].image_index(), 1);
-  EXPECT_FALSE(chunks[1].last());
-  EXPECT_TRUE(chunks[2].last());
-  EXPECT_TRUE(chunks[3].last());
   EXPECT_EQ(chunks[3].key().SerializeAsString(), Key("j", 1, 2).SerializeAsString());
 }
 
-TEST(ImageChunksTest, AWholeNumberOfMebibytesEndsWithoutAnEmptyChunk) {
-  const auto chunks = MakeImageChunks(Key("j", 1, 2), {std::string(2 * kMiB, 'a')});
-  ASSERT_EQ(chunks.size(), 2u);
-  EXPECT_FALSE(chunks[0].last());
-  EXPECT_TRUE(chunks[1].last());
+TEST(PixelChunksTest, AWholeNumberOfMebibytesEndsWithoutAnEmptyChunk) {
+  EXPECT_EQ(MakePixelChunks(Key("j", 1, 2), {std::string(2 * kMiB, 'a')}).size(), 2u);
 }
 
 TEST(LinkMessagesTest, ARequestArrivesWithEveryField) {
@@ -80,7 +74,7 @@ TEST(LinkMessagesTest, WhatARequestLeavesOutStaysAbsent) {
 
 TEST(LinkMessagesTest, AReportTellsTimesAndCounts) {
   ImageResult result;
-  result.times = {.text_encode_s = 1, .denoise_s = 2, .decode_s = 3, .png_s = 4, .step_ms = {5, 6}};
+  result.times = {.text_encode_s = 1, .denoise_s = 2, .decode_s = 3, .step_ms = {5, 6}};
   result.clip_truncated = true;
   result.clip_tokens = 90;
   result.t5_tokens = 91;
@@ -89,7 +83,6 @@ TEST(LinkMessagesTest, AReportTellsTimesAndCounts) {
   EXPECT_EQ(report.text_encode_s(), 1);
   EXPECT_EQ(report.denoise_s(), 2);
   EXPECT_EQ(report.decode_s(), 3);
-  EXPECT_EQ(report.png_s(), 4);
   ASSERT_EQ(report.step_ms_size(), 2);
   EXPECT_EQ(report.step_ms(1), 6);
   EXPECT_TRUE(report.clip_truncated());

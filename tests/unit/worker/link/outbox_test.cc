@@ -13,7 +13,7 @@ internal::v1::ConnectRequest StepDone(int step) {
 
 internal::v1::ConnectRequest Chunk(int image_index) {
   internal::v1::ConnectRequest message;
-  message.mutable_image_chunk()->set_image_index(image_index);
+  message.mutable_pixel_chunk()->set_image_index(image_index);
   return message;
 }
 
@@ -29,7 +29,7 @@ TEST(OutboxTest, ANewerStepReplacesOneThatWaits) {
 TEST(OutboxTest, KeepsEveryPictureInOrder) {
   Outbox outbox;
   for (int i = 0; i < 3; ++i) outbox.Add(Chunk(i));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(outbox.Take()->image_chunk().image_index(), i);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(outbox.Take()->pixel_chunk().image_index(), i);
 }
 
 TEST(OutboxTest, AStepDoesNotOvertakeAPicture) {
@@ -38,7 +38,7 @@ TEST(OutboxTest, AStepDoesNotOvertakeAPicture) {
   outbox.Add(Chunk(0));
   outbox.Add(StepDone(1));
   EXPECT_EQ(outbox.Take()->step_done().step(), 0);
-  EXPECT_TRUE(outbox.Take()->has_image_chunk());
+  EXPECT_TRUE(outbox.Take()->has_pixel_chunk());
   EXPECT_EQ(outbox.Take()->step_done().step(), 1);
 }
 

@@ -85,7 +85,7 @@ TEST_F(WorkerLinkTest, FormsAGroupAndMakesAPicture) {
   script_.generate = [](const ImageRequest&, const JobHooks& hooks) {
     EXPECT_TRUE(hooks.on_step(0, 1).ok());
     ImageResult result;
-    result.pngs = {std::string(3 << 20, 'p')};
+    result.pictures = {std::string(3 << 20, 'p')};
     return result;
   };
   RunningLink link(Options(), script_);
@@ -97,9 +97,9 @@ TEST_F(WorkerLinkTest, FormsAGroupAndMakesAPicture) {
   EXPECT_EQ(session->received.Next().group_joined().outcome().code(), 0);
   session->Send(RunJob(Key("j", 1, 1)));
   EXPECT_TRUE(session->received.Next().has_step_done());
-  std::string png;
-  for (int i = 0; i < 3; ++i) png += session->received.Next().image_chunk().data();
-  EXPECT_EQ(png, std::string(3 << 20, 'p'));
+  std::string pixels;
+  for (int i = 0; i < 3; ++i) pixels += session->received.Next().pixel_chunk().data();
+  EXPECT_EQ(pixels, std::string(3 << 20, 'p'));
   EXPECT_TRUE(session->received.Next().job_done().group_whole());
   session->Send(EndEpoch(1));
   EXPECT_EQ(session->received.Next().epoch_ended().epoch(), 1);

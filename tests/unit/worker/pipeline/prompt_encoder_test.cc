@@ -129,7 +129,8 @@ class TextPlaceTest : public ::testing::TestWithParam<std::tuple<int, TextEncode
 
 TEST_P(TextPlaceTest, MakesTheBytesOfEveryRankEncoding) {
   const auto [ranks, place] = GetParam();
-  EXPECT_TRUE(Picture(ranks, place).pngs == Picture(ranks, TextEncoderPlace::kEveryRank).pngs);
+  EXPECT_TRUE(Picture(ranks, place).pictures ==
+              Picture(ranks, TextEncoderPlace::kEveryRank).pictures);
 }
 
 INSTANTIATE_TEST_SUITE_P(RanksAndPlaces, TextPlaceTest,
