@@ -1,55 +1,60 @@
 #!/usr/bin/env python3
 """Checks and measures Tessera on one NVIDIA GPU, part by part, and prints docs/performance.md's tables, filled in.
 
-In the folder that tools/carry packs (torch 2.11, no Tessera build needed), about 25 minutes in all on an H100:
+In the folder that tools/carry packs (torch 2.11, no Tessera build needed), half an hour in all on an H100:
 
     python3 bench/gpu_figures.py                      every part
-    python3 bench/gpu_figures.py checks steps         some of: checks steps ranks profile ncu torch
+    python3 bench/gpu_figures.py checks steps         some of: checks steps ranks profile ncu torch sanitizers
 
-Every line is printed as soon as it is known; a command that fails or takes too long leaves its cell empty and its reason
-in the log. Tables, JSON and logs lie in --out.
+A row is printed as soon as it is known; a command that fails or takes too long leaves its cells empty and says why. --out
+holds the tables, every program's output and tessera-bench's figures, in one file each, added to by each call.
 """
 
 import argparse
+import csv
 import datetime
 import json
+import os
 import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-FLUX = "--model flux-dev --random-weights --device cuda --width 1024 --height 1024 --text-tokens 512 --steps 12"
+FLUX = "--model flux-dev --random-weights --device cuda --width 1024 --height 1024 --text-tokens 512"
 TUNED = "--kernels fused --gemm cublaslt"
-STEPS = {  # row of the step table -> options of tessera-bench
-    "`--kernels aten`": "--kernels aten",
-    "`--kernels fused`": "--kernels fused",
-    "`--kernels fused --gemm cublaslt`": TUNED,
-    "the same, `--step-graphs on`": TUNED + " --step-graphs on",
-    "the same, `--attention cudnn`": TUNED + " --step-graphs on --attention cudnn",
-    "the same, `--attention flash`": TUNED + " --step-graphs on --attention flash",
-    "the same, `--attention efficient`": TUNED + " --step-graphs on --attention efficient",
-    "`bfloat16+fp8`, `--kernels fused`": "--dtype bfloat16+fp8 --kernels fused",
-    "`bfloat16+fp8`, `--kernels fused --gemm cublaslt`": "--dtype bfloat16+fp8 " + TUNED,
-    "the same, `--fp8-accumulation fast`": "--dtype bfloat16+fp8 " + TUNED + " --fp8-accumulation fast",
-    "the same, `--step-graphs on`": "--dtype bfloat16+fp8 " + TUNED + " --fp8-accumulation fast --step-graphs on",
-}
-KERNELS = ["LayerNormModulateKernel", "NormRopeQkvKernel", "GatedAddKernel", "GeluTanhKernel"]
-NCU_METRICS = {"us": "gpu__time_duration.sum", "bytes": "dram__bytes.sum",
-               "share": "dram__throughput.avg.pct_of_peak_sustained_elapsed"}
+GRAPHS = TUNED + " --step-graphs on"
+FP8 = "--dtype bfloat16+fp8 "
+STEPS = [  # row of the step table, options of tessera-bench
+    ("`--kernels aten`", "--kernels aten"),
+    ("`--kernels fused`", "--kernels fused"),
+    ("`--kernels fused --gemm cublaslt`", TUNED),
+    ("the same, `--step-graphs on`", GRAPHS),
+    ("the same, `--attention cudnn`", GRAPHS + " --attention cudnn"),
+    ("the same, `--attention flash`", GRAPHS + " --attention flash"),
+    ("the same, `--attention efficient`", GRAPHS + " --attention efficient"),
+    ("`bfloat16+fp8`, `--kernels fused`", FP8 + "--kernels fused"),
+    ("`bfloat16+fp8`, `--kernels fused --gemm cublaslt`", FP8 + TUNED),
+    ("the same, `--fp8-accumulation fast`", FP8 + TUNED + " --fp8-accumulation fast"),
+    ("the same, `--step-graphs on`", FP8 + GRAPHS + " --fp8-accumulation fast"),
+]
+NCU_METRICS = {"us": "gpu__time_duration.sum", "compute": "sm__throughput.avg.pct_of_peak_sustained_elapsed",
+               "memory": "gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed"}
 
 
 class Figures:
     def __init__(self, args):
         self.args = args
-        self.out = pathlib.Path(args.out)
+        self.out = pathlib.Path(args.out).resolve()
         self.out.mkdir(parents=True, exist_ok=True)
-        self.report = open(self.out / "tables.md", "a", encoding="utf-8")
+        self.tables = open(self.out / "tables.md", "a", encoding="utf-8")
+        self.log = open(self.out / "log.txt", "a", encoding="utf-8")
 
     def say(self, line=""):
-        for file in (sys.stdout, self.report):
+        for file in (sys.stdout, self.tables):
             print(line, file=file, flush=True)
 
     def heading(self, title, columns):
@@ -57,75 +62,70 @@ class Figures:
         self.say("| " + " | ".join(columns) + " |")
         self.say("|" + "---|" * len(columns))
 
-    def run(self, name, command, limit_s):
-        """Runs a command in HERE with its output in NAME.log. Returns why it failed, or None, and the log's path."""
-        log = self.out / (re.sub(r"\W+", "-", name).strip("-") + ".log")
-        with open(log, "w", encoding="utf-8") as file:
-            print("$ " + shlex.join(command), file=file, flush=True)
-            try:
-                status = subprocess.run(command, cwd=HERE, stdout=file, stderr=subprocess.STDOUT, timeout=limit_s,
-                                        check=False).returncode
-            except subprocess.TimeoutExpired:
-                return f"took more than {limit_s} s", log
-            except OSError as error:
-                return str(error), log
-        if status == 0:
-            return None, log
-        lines = log.read_text(errors="replace").strip().splitlines()
-        return f"status {status}: {lines[-1][:200]}", log
+    def run(self, command, limit_s, **environment):
+        """Runs a command in HERE. Returns what it printed, and why it failed or ''; then nothing of it runs on."""
+        print(f"\n$ {shlex.join(command)}", file=self.log, flush=True)
+        try:
+            process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                       errors="replace", env=os.environ | environment, start_new_session=True)
+        except OSError as error:
+            return "", str(error)
+        try:
+            text, _ = process.communicate(timeout=limit_s)
+            why = f"status {process.returncode}" if process.returncode else ""
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text, _ = process.communicate()
+            why = f"took more than {limit_s} s"
+        print(text, file=self.log, flush=True)
+        if why and text.strip():
+            why += ": " + text.strip().splitlines()[-1][:200]
+        return text, why
 
-    def bench(self, name, options, limit_s=240):
-        """tessera-bench's figures, or None: its reason has been told."""
-        figures = self.out / (re.sub(r"\W+", "-", name).strip("-") + ".json")
-        figures.unlink(missing_ok=True)
-        command = [*shlex.split(self.args.run), "tessera-bench", *shlex.split(self.args.flux), *shlex.split(options),
-                   "--json", str(figures.resolve())]
-        failure, _ = self.run(name, command, limit_s)
-        if failure:
-            print(f"{name}: {failure}", file=sys.stderr, flush=True)
-            return None
-        return json.loads(figures.read_text())
+    def program(self, name, *options):
+        return [*shlex.split(self.args.run), name, *options]
 
-    # The parts, in the order of what later ones rest on.
+    def bench(self, options, limit_s=200):
+        """tessera-bench's figures; empty when it failed."""
+        file = self.out / "bench.json"
+        file.unlink(missing_ok=True)
+        words = shlex.split(f"{self.args.flux} {options}")
+        _, why = self.run(self.program("tessera-bench", *words, "--json", str(file)), limit_s)
+        if why:
+            print(f"tessera-bench {options}: {why}", file=sys.stderr, flush=True)
+            return {}
+        figures = json.loads(file.read_text())
+        with open(self.out / "figures.jsonl", "a", encoding="utf-8") as all_figures:
+            print(json.dumps(figures), file=all_figures)
+        return figures
+
+    # The parts, in the order in which they matter.
 
     def checks(self):
         self.heading("Checks", ["check", "result"])
-        sanitizer = shutil.which("compute-sanitizer") or "compute-sanitizer"
-        kernels = [*shlex.split(self.args.run), "tessera_cuda_kernels_test"]
-        subjects = {
-            "kernels against their twins": kernels,
-            "tiny pipeline against golden data": [*shlex.split(self.args.run), "tessera_cuda_golden_test"],
-            "memory errors": [sanitizer, "--error-exitcode", "9", *kernels],
-            "races in shared memory": [sanitizer, "--tool", "racecheck", "--error-exitcode", "9", *kernels],
-        }
-        for name, command in subjects.items():
-            failure, log = self.run(name, command, limit_s=400)
-            text = log.read_text(errors="replace")
-            found = [re.search(r"^\[  " + word + r"\s*\] (\d+) test", text, re.MULTILINE)
-                     for word in ("PASSED", "SKIPPED", "FAILED")]
-            counts = ", ".join(f"{match[1] if match else 0} {word}"
-                               for match, word in zip(found, ("passed", "skipped", "failed")))
-            self.say(f"| {name} | {counts}{'; ' + failure if failure else ''} |")
+        for name, program in {"kernels against their twins": "tessera_cuda_kernels_test",
+                              "tiny pipeline against golden data": "tessera_cuda_golden_test"}.items():
+            text, why = self.run(self.program(program), 280)
+            counts = [f"{count} {word.lower()}" for word, count in
+                      re.findall(r"^\[  (PASSED|SKIPPED|FAILED) +\] (\d+) test", text, re.MULTILINE)]
+            self.say(f"| {name} | {', '.join(counts)}{' (' + why + ')' if why else ''} |")
 
     def steps(self):
-        self.heading("One step", ["", "ms per step", "TFLOP/s", "share of one large GEMM's rate", "GEMMs alone, ms",
-                                  "peak device memory", "device"])
-        for name, options in STEPS.items():
-            json_name = f"step {options}"
-            figures = self.bench(json_name, options)
-            if figures is None:
-                self.say(f"| {name} | | | | | | |")
-                continue
-            run = figures["runs"][0]
-            self.say(f"| {name} | {run['steady_step_ms']:.1f} | {run['tflops']:.0f} | "
-                     f"{run['tflops'] / run['large_gemm_tflops']:.2f} | {run['gemm_ms']:.1f} | "
-                     f"{figures['peak_device_bytes'] / 1e9:.1f} GB | {self.device()} |")
+        self.heading("One step", ["", "ms per step", "TFLOP/s", "of one large GEMM's rate, without FP8",
+                                  "GEMMs alone, without FP8, ms", "peak device memory", "device"])
+        for name, options in STEPS:
+            figures = self.bench(f"--steps 12 {options}")
+            run = figures["runs"][0] if figures else None
+            cells = [f"{run['steady_step_ms']:.1f}", f"{run['tflops']:.0f}",
+                     f"{run['tflops'] / run['large_gemm_tflops']:.2f}", f"{run['gemm_ms']:.1f}",
+                     f"{figures['peak_device_bytes'] / 1e9:.1f} GB", device()] if run else [""] * 6
+            self.say(f"| {name} | {' | '.join(cells)} |")
 
     def ranks(self):
         self.heading("Emulated ranks, compute only", ["N", "slowest chunk, ms", "over one rank", "with step graphs, ms",
                                                       "and `+fp8kv`, ms"])
-        variants = ["", " --step-graphs on", " --step-graphs on --dtype bfloat16+fp8kv"]
-        found = [self.bench(f"ranks{v}", f"{TUNED} --emulate-ranks {self.args.emulate}{v}", 400) for v in variants]
+        emulate = f"--steps 12 --emulate-ranks {self.args.emulate} "
+        found = [self.bench(emulate + o, 300) for o in (TUNED, GRAPHS, GRAPHS + " --dtype bfloat16+fp8kv")]
         for i, ranks in enumerate(self.args.emulate.split(",")):
             rows = [figures["emulated"][i] if figures else None for figures in found]
             slowest = [f"{row['slowest_ms']:.1f}" if row else "" for row in rows]
@@ -133,73 +133,102 @@ class Figures:
             self.say(f"| {ranks} | {slowest[0]} | {speedup} | {slowest[1]} | {slowest[2]} |")
 
     def profile(self):
-        for name, options in {"by ATen": "--kernels aten", "tuned": TUNED,
-                              "tuned, bfloat16+fp8": TUNED + " --dtype bfloat16+fp8"}.items():
-            figures = self.bench(f"profile {name}", options + " --rounds 2 --profile")
+        for name, options in {"by ATen": "--kernels aten", "tuned": TUNED, "tuned, bfloat16+fp8": FP8 + TUNED}.items():
+            figures = self.bench(f"--steps 6 --rounds 2 --profile {options}")
             self.heading(f"Where the time goes, {name}", ["class", "ms per step", "launches per step"])
-            for profile in figures["profiles"] if figures else []:
+            for profile in figures.get("profiles", []):
                 for kind, share in profile["classes"].items():
                     self.say(f"| {kind} | {share['ms']:.2f} | {share['launches']:.0f} |")
                 self.say(f"| the whole step | {profile['step_ms']:.2f} | {profile['launches']:.0f} |")
 
     def ncu(self):
-        self.heading("Share of device memory bandwidth", ["kernel", "µs", "bytes moved", "share of peak bandwidth"])
-        command = ["ncu", "--csv", "--metrics", ",".join(NCU_METRICS.values()), "-k", "regex:" + "|".join(KERNELS),
-                   "--launch-skip", "40", "--launch-count", "40", *shlex.split(self.args.run), "tessera-bench",
-                   *shlex.split(self.args.flux), "--kernels", "fused", "--steps", "3", "--rounds", "1"]
-        failure, log = self.run("ncu", command, limit_s=500)
-        if failure:
-            print(f"ncu: {failure}", file=sys.stderr, flush=True)
-        values = {}  # kernel -> metric -> values of its launches
-        for line in log.read_text(errors="replace").splitlines():
-            kernel = next((k for k in KERNELS if k in line), None)
-            metric = next((m for m, name in NCU_METRICS.items() if f'"{name}"' in line), None)
-            if kernel and metric:
-                words = re.findall(r'"([^"]*)"', line)
-                unit, value = words[-2], float(words[-1].replace(",", ""))
-                scale = {"nsecond": 1e-3, "ns": 1e-3, "Kbyte": 1e3, "Mbyte": 1e6, "Gbyte": 1e9}.get(unit, 1)
-                values.setdefault(kernel, {}).setdefault(metric, []).append(value * scale)
-        for kernel in KERNELS:  # the largest launch: a double block's image rows, or a single block's
-            largest = {m: max(v) for m, v in values.get(kernel, {}).items()}
-            cells = [f"{largest['us']:.1f}", f"{largest['bytes'] / 1e6:.1f} MB", f"{largest['share']:.0f}%"] \
-                if len(largest) == len(NCU_METRICS) else ["", "", ""]
-            self.say(f"| `{kernel}` | " + " | ".join(cells) + " |")
+        """A few blocks of a step. The clocks are left alone, so that the times are those of a real run."""
+        self.heading("Kernels of a few blocks by ncu, the longest first",
+                     ["kernel", "longest launch, µs", "share of the SMs' peak", "share of the memory's peak"])
+        command = ["ncu", "--csv", "--clock-control", "none", "--target-processes", "all", "--metrics",
+                   ",".join(NCU_METRICS.values()), "--launch-skip", "400", "--launch-count", "250",
+                   *self.program("tessera-bench"), *shlex.split(self.args.flux), *shlex.split(TUNED),
+                   "--steps", "3", "--rounds", "1"]
+        text, why = self.run(command, 420)
+        if why:
+            print(f"ncu: {why}", file=sys.stderr, flush=True)
+        for name, launch in longest_launches(text)[:12]:
+            self.say(f"| `{name}` | {launch['us']:.1f} | {launch['compute']:.0f}% | {launch['memory']:.0f}% |")
 
     def torch(self):
         self.heading("PyTorch in the same rounds", ["", "ms per step", "Tessera over it"])
-        for name, options in {"by ATen": "--kernels aten", "tuned": TUNED + " --step-graphs on"}.items():
-            figures = self.out / f"torch-{name.replace(' ', '-')}.json"
-            command = [sys.executable, str(HERE / "bench" / "compare_torch.py"), "--bench",
-                       f"{self.args.run} tessera-bench", "--device", "cuda", "--dtype", "bfloat16", "--compile",
-                       "--rounds", "3", "--bench-options", options, "--json", str(figures.resolve())]
-            failure, _ = self.run(f"torch {name}", command, limit_s=560)
-            if failure:
-                print(f"torch {name}: {failure}", file=sys.stderr, flush=True)
-                continue
-            for subject in json.loads(figures.read_text()):
-                ratio = "" if subject["name"] == "tessera" else f"{subject['tessera_over_it']:.3f}"
-                self.say(f"| {subject['name']} ({name}) | {subject['median_ms']:.1f} | {ratio} |")
+        file = self.out / "torch.json"
+        file.unlink(missing_ok=True)
+        _, why = self.run([sys.executable, str(HERE / "bench" / "compare_torch.py"), "--bench",
+                           shlex.join(self.program("tessera-bench")), "--device", "cuda", "--dtype", "bfloat16", "--compile",
+                           "--rounds", "3", "--bench-options", GRAPHS, "--json", str(file)], 560)
+        if why:
+            print(f"compare_torch: {why}", file=sys.stderr, flush=True)
+            return
+        for subject in json.loads(file.read_text()):
+            ratio = "" if subject["name"] == "tessera" else f"{subject['tessera_over_it']:.3f}"
+            self.say(f"| {subject['name']} | {subject['median_ms']:.1f} | {ratio} |")
 
-    def device(self):
-        asked = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
-                               capture_output=True, text=True, check=False) if shutil.which("nvidia-smi") else None
-        return asked.stdout.strip() if asked and asked.returncode == 0 else "no GPU"
+    def sanitizers(self):
+        """Over our kernels. Each tensor has an allocation of its own, or an access beyond it would not be seen; a graph
+        cannot be captured like that."""
+        self.heading("Sanitizers", ["check", "result"])
+        tests = self.program("tessera_cuda_kernels_test", "--gtest_filter=*CudaKernelsTest*-*Graph*")
+        for name, tool in {"memory errors": "memcheck", "races in shared memory": "racecheck"}.items():
+            text, why = self.run(["compute-sanitizer", "--tool", tool, "--target-processes", "all", "--error-exitcode",
+                                  "9", *tests], 420, PYTORCH_NO_CUDA_MEMORY_CACHING="1")
+            summaries = re.findall(r"(?:ERROR|RACECHECK) SUMMARY: (.*)", text) or ["no summary"]
+            passed = re.findall(r"^\[  PASSED  \] (\d+) test", text, re.MULTILINE) or ["0"]
+            self.say(f"| {name} | {summaries[-1]}, {passed[-1]} tests passed{' (' + why + ')' if why else ''} |")
+
+
+def longest_launches(ncu_csv):
+    """(kernel, its longest launch as {"us": ..., "compute": ..., "memory": ...}), the kernels with most time first."""
+    lines = ncu_csv.splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith('"ID","Process ID"')), len(lines))
+    launches = {}
+    for row in csv.DictReader(line for line in lines[start:] if line.startswith('"')):
+        key = next((k for k, metric in NCU_METRICS.items() if metric == row["Metric Name"]), None)
+        try:
+            value = float(row["Metric Value"].replace(",", ""))
+        except (ValueError, AttributeError):  # "n/a"
+            continue
+        if key is not None:
+            scale = {"nsecond": 1e-3, "ns": 1e-3, "msecond": 1e3, "ms": 1e3}.get(row["Metric Unit"], 1)
+            launches.setdefault((row["ID"], row["Kernel Name"]), {})[key] = value * scale
+    kernels = {}
+    for (_, name), launch in launches.items():
+        if len(launch) == len(NCU_METRICS):
+            kernels.setdefault(re.sub(r"\(.*|<.*", "", name), []).append(launch)
+    by_time = sorted(kernels.items(), key=lambda kernel: -sum(launch["us"] for launch in kernel[1]))
+    return [(name, max(each, key=lambda launch: launch["us"])) for name, each in by_time]
+
+
+def device():
+    if shutil.which("nvidia-smi") is None:
+        return "no GPU"
+    return subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], text=True,
+                          capture_output=True, check=False).stdout.strip()
 
 
 def main():
-    parts = ["checks", "steps", "ranks", "profile", "ncu", "torch"]
+    parts = ["checks", "steps", "ranks", "profile", "ncu", "torch", "sanitizers"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")
+    parser.add_argument("parts", nargs="*", help="default: all")
     parser.add_argument("--out", default="gpu_figures")
     parser.add_argument("--run", default="./run", help="what runs a program of the folder by its name")
     parser.add_argument("--flux", default=FLUX, help="model, size and device, as tessera-bench's options")
     parser.add_argument("--emulate", default="2,4,8", help="numbers of ranks")
     args = parser.parse_args()
+    if unknown := set(args.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are: {' '.join(parts)}")
     figures = Figures(args)
-    figures.say(f"# {datetime.datetime.now():%Y-%m-%d %H:%M}: {figures.device()}; {args.flux}")
-    for part in parts:
-        if not args.parts or part in args.parts:
+    figures.say(f"\n# {datetime.datetime.now():%Y-%m-%d %H:%M}: {device()}; {args.flux}")
+    for part in args.parts or parts:
+        try:
             getattr(figures, part)()
+        except Exception as error:  # the parts that follow do not depend on it
+            print(f"{part}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     return 0
 
 

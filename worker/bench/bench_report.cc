@@ -2,8 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 
 namespace tessera {
 namespace {
@@ -30,7 +32,11 @@ std::string Heading(const BenchOptions& options, const FluxConfig& config) {
       options.device);
 }
 
-std::string StepTable(const std::vector<BenchFigures>& figures) {
+bool HasFp8Layers(const BenchOptions& options) {
+  return absl::StrContains(absl::StrReplaceAll(options.dtype, {{"+fp8kv", ""}}), "+fp8");
+}
+
+std::string StepTable(const BenchOptions& options, const std::vector<BenchFigures>& figures) {
   std::string text =
       "\nranks  steady step   sync step     speed-up  TFLOP/s (of a large GEMM's)  GEMMs alone "
       "(share)  received     latents\n";
@@ -42,6 +48,9 @@ std::string StepTable(const std::vector<BenchFigures>& figures) {
         f.ranks, f.steady_ms(), f.sync_step_ms, f.speedup, f.tflops, 100 * f.rate_share(),
         f.large_gemm_tflops, f.gemm_ms, 100 * f.gemm_share(), Megabytes(f.bytes_received),
         f.psnr_db == 0 ? "the same" : absl::StrFormat("%.1f dB", f.psnr_db));
+  }
+  if (HasFp8Layers(options)) {
+    absl::StrAppend(&text, "(the large GEMM and the GEMMs alone are measured without FP8)\n");
   }
   absl::StrAppend(&text, "\nranks  text encode      denoise   VAE decode          PNG\n");
   for (const BenchFigures& f : figures) {
@@ -134,7 +143,7 @@ std::string Table(const BenchOptions& options, const FluxConfig& config,
                   const BenchReport& report) {
   const PeakMemory& peak = report.memory;
   std::string text =
-      absl::StrCat(Heading(options, config), StepTable(report.figures),
+      absl::StrCat(Heading(options, config), StepTable(options, report.figures),
                    EmulatedTable(report.emulated), ProfileTable(options, report.profiles));
   absl::StrAppendFormat(&text, "\npeak memory of the process: %.0f MB\n",
                         Megabytes(peak.process_bytes));

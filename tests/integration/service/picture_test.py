@@ -1,4 +1,4 @@
-"""The picture that comes through the server is the engine's own, byte for byte."""
+"""The picture that comes through the server is the engine's own, to the last pixel."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import pathlib
 import tempfile
 import unittest
 
-from service import Server, engine_png, pngs
+from service import Server, engine_pixels, pngs, read_png
 
 INVALID_ARGUMENT = 3
 
@@ -18,17 +18,20 @@ FLAGS = ["--prompt", "a red fox", "--width", "112", "--height", "80", "--steps",
 
 class PictureTest(unittest.TestCase):
     def check(self, ranks):
-        expected = engine_png(ranks, ENGINE)
-        self.assertTrue(expected.startswith(b"\x89PNG"))
+        expected = engine_pixels(ranks, ENGINE)
         with Server(ranks) as server, tempfile.TemporaryDirectory() as folder:
             reply = server.generate(**PUBLIC)
-            self.assertEqual(pngs(reply), [expected])
+            (png,) = pngs(reply)
+            texts, pixels = read_png(png)
+            self.assertTrue(pixels == expected)
+            self.assertEqual(texts["seed"], "7")
+            self.assertEqual(texts["ranks"], str(ranks))
             self.assertEqual(reply["metadata"]["ranks"], ranks)
 
             output = pathlib.Path(folder) / "fox.png"
             done = server.generate_by_cli(output, *FLAGS)
             self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual(output.read_bytes(), expected)
+            self.assertEqual(output.read_bytes(), png)
 
     def test_one_worker(self):
         self.check(1)

@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import tempfile
 import time
+import zlib
 
 BINARIES = pathlib.Path(os.environ["TESSERA_BINARY_DIR"])
 TINY_FLUX = pathlib.Path(os.environ["TESSERA_REFERENCE_DIR"]) / "tiny-flux"
@@ -84,7 +86,39 @@ def pngs(reply):
     return [base64.b64decode(image["png"]) for image in reply["images"]]
 
 
-def engine_png(ranks, fields):
+def read_png(png):
+    """The texts and the pixels (8-bit RGB, row by row) of a PNG whose rows have Paeth's filter, as the server writes it."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    texts, packed, at = {}, b"", 8
+    while at < len(png):
+        length, kind = struct.unpack(">I4s", png[at:at + 8])
+        data, (crc,) = png[at + 8:at + 8 + length], struct.unpack(">I", png[at + 8 + length:at + 12 + length])
+        assert crc == zlib.crc32(kind + data)
+        at += 12 + length
+        if kind == b"IHDR":
+            width, height, *form = struct.unpack(">IIBBBBB", data)
+            assert form == [8, 2, 0, 0, 0]
+        elif kind == b"tEXt":
+            keyword, _, value = data.partition(b"\0")
+            texts[keyword.decode()] = value.decode()
+        elif kind == b"IDAT":
+            packed += data
+    rows = zlib.decompress(packed)
+    above, pixels = bytes(3 * width), bytearray()
+    for y in range(height):
+        filtered = rows[y * (3 * width + 1):(y + 1) * (3 * width + 1)]
+        assert filtered[0] == 4
+        row = bytearray()
+        for x, value in enumerate(filtered[1:]):
+            left, up, corner = (row[x - 3], above[x], above[x - 3]) if x >= 3 else (0, above[x], 0)
+            predicted = min((left, up, corner), key=lambda near: abs(left + up - corner - near))
+            row.append((value + predicted) % 256)
+        pixels += row
+        above = row
+    return texts, bytes(pixels)
+
+
+def engine_pixels(ranks, fields):
     """What the engine itself makes of a request, as `ranks` processes without any server (tests/support/engine_program.cc)."""
     program = BINARIES / "tests/support/tessera_engine_program"
     processes = [subprocess.Popen([program, TINY_FLUX, "every-rank"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -110,12 +144,12 @@ def engine_png(ranks, fields):
         for process in processes:
             assert answer(process, "ok", "error") == "ok"
         with tempfile.TemporaryDirectory() as folder:
-            png = pathlib.Path(folder) / "engine.png"
+            pixels = pathlib.Path(folder) / "engine.rgb"
             for process in processes:
-                say(process, f"generate {png} -1 30 {json.dumps(fields)}")
+                say(process, f"generate {pixels} -1 30 {json.dumps(fields)}")
             for process in processes:
                 assert answer(process, "ok", "error") == "ok"
-            return png.read_bytes()
+            return pixels.read_bytes()
     finally:
         for process in processes:
             process.kill()
