@@ -7,6 +7,7 @@
 #include <future>
 
 #include "tests/unit/client/fake_image_service.h"
+#include "worker/base/mutex.h"
 
 namespace tessera {
 namespace {
@@ -156,8 +157,10 @@ TEST(ImageClientTest, BacksOffWhenNobodySays) {
 }
 
 TEST(ImageClientTest, AllTriesOfACallAreOneJob) {
+  Mutex mutex;  // the service has threads of its own
   std::vector<std::string> ids;
   const auto fail = [&](grpc::ServerContext&, const v1::GenerateImageRequest& request, Writer&) {
+    MutexLock lock(mutex);
     ids.push_back(request.request_id());
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
   };
@@ -168,6 +171,7 @@ TEST(ImageClientTest, AllTriesOfACallAreOneJob) {
   EXPECT_FALSE(calls.Generate().ok());
   calls.options.max_tries = 1;
   EXPECT_FALSE(calls.Generate().ok());
+  MutexLock lock(mutex);
   ASSERT_EQ(ids.size(), 5u);
   EXPECT_NE(ids[0], "");
   EXPECT_EQ(ids[0], ids[1]);
