@@ -80,9 +80,9 @@ void PngThreads::Work() {
       tasks_.pop_front();
     }
     Batch& batch = *task.batch;
-    const Pictures& pictures = batch.pictures;
+    const std::string rgb = std::move(batch.pictures.rgb[task.picture]);  // freed once encoded
     batch.pngs[task.picture] =
-        EncodeOne(pictures.rgb[task.picture], pictures.width, pictures.height, pictures.settings);
+        EncodeOne(rgb, batch.pictures.width, batch.pictures.height, batch.pictures.settings);
     if (--batch.left > 0) continue;
     loop_.Post([batch = std::move(task.batch)] { batch->done(batch->TakeResult()); });
   }
