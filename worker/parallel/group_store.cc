@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
 
@@ -30,6 +32,7 @@ namespace {
 constexpr int kConnectTries = 4;
 
 constexpr int kHost = 0;  // the rank
+constexpr std::chrono::milliseconds kPollInterval(5);
 
 std::string StoreLost(const std::exception& error) {
   return absl::StrCat("the group's store: ", ErrorText(error));
@@ -141,9 +144,14 @@ GroupStore::Round GroupStore::Gather(const std::string& name, int rank, int size
   for (int each = 0; each < size; ++each) keys.push_back(absl::StrCat(name, "/", each));
   store().set(keys[rank], text);
   Round round;
-  try {
-    store().wait(keys, TimeLeft(deadline));
-  } catch (const std::exception&) {
+  // Asked again and again: c10d's own wait ends in an exception, which has been seen to take so
+  // long (unwinding through libtorch, presumably from a cold disk) that the store was cut
+  // meanwhile.
+  while (!store().check(keys)) {
+    if (std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(kPollInterval);
+      continue;
+    }
     for (int each = 0; each < size; ++each) {
       if (!store().check({keys[each]})) round.missing.push_back(each);
     }
