@@ -52,6 +52,7 @@ class Figures:
         self.out.mkdir(parents=True, exist_ok=True)
         self.tables = open(self.out / "tables.md", "a", encoding="utf-8")
         self.log = open(self.out / "log.txt", "a", encoding="utf-8")
+        self.device = device()
 
     def say(self, line=""):
         for file in (sys.stdout, self.tables):
@@ -118,7 +119,7 @@ class Figures:
             run = figures["runs"][0] if figures else None
             cells = [f"{run['steady_step_ms']:.1f}", f"{run['tflops']:.0f}",
                      f"{run['tflops'] / run['large_gemm_tflops']:.2f}", f"{run['gemm_ms']:.1f}",
-                     f"{figures['peak_device_bytes'] / 1e9:.1f} GB", device()] if run else [""] * 6
+                     f"{figures['peak_device_bytes'] / 1e9:.1f} GB", self.device] if run else [""] * 6
             self.say(f"| {name} | {' | '.join(cells)} |")
 
     def ranks(self):
@@ -223,7 +224,7 @@ def main():
     if unknown := set(args.parts) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are: {' '.join(parts)}")
     figures = Figures(args)
-    figures.say(f"\n# {datetime.datetime.now():%Y-%m-%d %H:%M}: {device()}; {args.flux}")
+    figures.say(f"\n# {datetime.datetime.now():%Y-%m-%d %H:%M}: {figures.device}; {args.flux}")
     for part in args.parts or parts:
         try:
             getattr(figures, part)()

@@ -5,7 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "worker/model/dtype_names.h"
 
 namespace tessera {
 namespace {
@@ -33,7 +34,7 @@ std::string Heading(const BenchOptions& options, const FluxConfig& config) {
 }
 
 bool HasFp8Layers(const BenchOptions& options) {
-  return absl::StrContains(absl::StrReplaceAll(options.dtype, {{"+fp8kv", ""}}), "+fp8");
+  return absl::EndsWith(absl::StripSuffix(options.dtype, kFp8KvSuffix), kFp8Suffix);
 }
 
 std::string StepTable(const BenchOptions& options, const std::vector<BenchFigures>& figures) {

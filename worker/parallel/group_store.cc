@@ -147,16 +147,15 @@ GroupStore::Round GroupStore::Gather(const std::string& name, int rank, int size
   // Asked again and again: c10d's own wait ends in an exception, which has been seen to take so
   // long (unwinding through libtorch, presumably from a cold disk) that the store was cut
   // meanwhile.
-  while (!store().check(keys)) {
-    if (std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(kPollInterval);
-      continue;
-    }
-    for (int each = 0; each < size; ++each) {
-      if (!store().check({keys[each]})) round.missing.push_back(each);
-    }
+  while (std::chrono::steady_clock::now() < deadline && !store().check(keys)) {
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  for (int each = 0; each < size; ++each) {
+    if (!store().check({keys[each]})) round.missing.push_back(each);
+  }
+  if (!round.missing.empty()) {
     round.how = absl::StrCat("missing in the ", name);
-    if (!round.missing.empty()) return round;
+    return round;
   }
   round.texts.reserve(size);
   for (const std::string& key : keys) round.texts.push_back(store().get_to_str(key));
