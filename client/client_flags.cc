@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <map>
 
-#include "worker/base/file.h"
-#include "worker/base/status_macros.h"
+#include "common/base/file.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {

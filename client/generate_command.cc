@@ -13,7 +13,7 @@
 #include "client/output_files.h"
 #include "client/progress_display.h"
 #include "client/terminal_picture.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {

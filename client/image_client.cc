@@ -11,9 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/image_assembler.h"
-#include "worker/base/backoff.h"
-#include "worker/base/random_hex.h"
-#include "worker/base/status_macros.h"
+#include "common/base/backoff.h"
+#include "common/base/random_hex.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {

@@ -3,7 +3,7 @@
 #include <stop_token>
 #include <thread>
 
-#include "worker/base/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace tessera {
 

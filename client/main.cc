@@ -7,7 +7,7 @@
 #include "client/image_client.h"
 #include "client/interrupt_watch.h"
 #include "client/server_info_text.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {

@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace tessera {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/terminal.h"
-#include "worker/tensor_io/png.h"
+#include "common/png/png.h"
 
 namespace tessera {
 

@@ -3,14 +3,14 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/child_workers.h"
+#include "common/base/status_macros.h"
+#include "server/loop/termination_signals.h"
 #include "server/server_flags.h"
-#include "server/termination_signals.h"
 #include "server/tessera_server.h"
+#include "server/workers/child_workers.h"
 #include "spdlog/async.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
-#include "worker/base/status_macros.h"
 
 namespace tessera {
 namespace {

@@ -7,12 +7,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "worker/base/file.h"
-#include "worker/base/random_hex.h"
-#include "worker/base/status_macros.h"
-#include "worker/base/token_file.h"
-#include "worker/model/dtype_names.h"
-#include "worker/model/model_info.h"
+#include "common/base/file.h"
+#include "common/base/random_hex.h"
+#include "common/base/status_macros.h"
+#include "common/base/token_file.h"
+#include "common/model/dtype_names.h"
+#include "common/model/model_info.h"
 
 namespace tessera {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/child_workers.h"
 #include "server/tessera_server.h"
+#include "server/workers/child_workers.h"
 
 namespace tessera {
 

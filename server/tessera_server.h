@@ -9,10 +9,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "server/event_loop.h"
-#include "server/image_service.h"
-#include "server/server_core.h"
-#include "server/worker_link_service.h"
+#include "server/core/server_core.h"
+#include "server/loop/event_loop.h"
+#include "server/rpc/image_service.h"
+#include "server/rpc/worker_link_service.h"
 
 namespace tessera {
 

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/supervisor/parent_watch.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "spdlog/stopwatch.h"
@@ -14,7 +15,6 @@
 #include "worker/link/worker_flags.h"
 #include "worker/link/worker_link.h"
 #include "worker/pipeline/engine.h"
-#include "worker/supervisor/parent_watch.h"
 
 namespace tessera {
 namespace {

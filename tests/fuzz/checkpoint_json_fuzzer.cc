@@ -1,10 +1,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/model/model_info.h"
+#include "common/model/weight_files.h"
 #include "tests/fuzz/fuzzed_checkpoint.h"
 #include "worker/flux/flux_config.h"
-#include "worker/model/model_info.h"
-#include "worker/model/weight_files.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/text/text_config.h"
 #include "worker/vae/vae_config.h"

@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "worker/text/clip_tokenizer.h"
-#include "worker/text/t5_tokenizer.h"
-#include "worker/text/unicode.h"
+#include "worker/tokenizer/clip_tokenizer.h"
+#include "worker/tokenizer/t5_tokenizer.h"
+#include "worker/tokenizer/unicode.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "worker/tensor_io/safetensors_header.h"
-#include "worker/tensor_io/safetensors_json.h"
+#include "worker/weights/safetensors_header.h"
+#include "worker/weights/safetensors_json.h"
 
 namespace {
 

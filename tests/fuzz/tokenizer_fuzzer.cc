@@ -3,8 +3,8 @@
 #include <cstdlib>
 
 #include "tests/fuzz/fuzzed_checkpoint.h"
-#include "worker/text/clip_tokenizer.h"
-#include "worker/text/t5_tokenizer.h"
+#include "worker/tokenizer/clip_tokenizer.h"
+#include "worker/tokenizer/t5_tokenizer.h"
 
 namespace {
 

@@ -9,10 +9,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "common/base/file.h"
 #include "tests/support/golden.h"
-#include "worker/base/file.h"
-#include "worker/tensor_io/safetensors_file.h"
-#include "worker/tensor_io/safetensors_writer.h"
+#include "worker/weights/safetensors_file.h"
+#include "worker/weights/safetensors_writer.h"
 
 namespace tessera::testing {
 namespace {

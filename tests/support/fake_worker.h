@@ -11,8 +11,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "common/base/mutex.h"
 #include "tessera/internal/v1/worker_link.grpc.pb.h"
-#include "worker/base/mutex.h"
 
 namespace tessera::testing {
 

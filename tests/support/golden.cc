@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/file.h"
 #include "tests/support/tolerance.h"
-#include "worker/base/file.h"
-#include "worker/tensor_io/safetensors_file.h"
+#include "worker/weights/safetensors_file.h"
 
 namespace tessera::testing {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "common/base/mutex.h"
 #include "tessera/v1/image_service.grpc.pb.h"
 #include "tests/support/service_process.h"
-#include "worker/base/mutex.h"
 
 namespace tessera::testing {
 

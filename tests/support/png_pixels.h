@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "worker/tensor_io/png.h"
+#include "common/png/png.h"
 
 namespace tessera::testing {
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "common/supervisor/child_process.h"
 #include "tessera/v1/image_service.grpc.pb.h"
 #include "tests/support/temp_dir.h"
-#include "worker/supervisor/child_process.h"
 
 namespace tessera::testing {
 

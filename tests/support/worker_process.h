@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/supervisor/child_process.h"
+#include "common/supervisor/child_process.h"
 
 namespace tessera::testing {
 

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_join.h"
-#include "worker/model/dtype_names.h"
+#include "common/model/dtype_names.h"
 
 namespace tessera {
 namespace {

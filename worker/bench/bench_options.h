@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "common/job/image_request.h"
 #include "worker/flux/flux_config.h"
 #include "worker/kernels/kernel_choice.h"
-#include "worker/pipeline/image_request.h"
 
 namespace tessera {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "worker/model/dtype_names.h"
+#include "common/model/dtype_names.h"
 
 namespace tessera {
 namespace {

@@ -8,13 +8,13 @@
 #include <string>
 #include <thread>
 
+#include "common/base/status_macros.h"
+#include "common/png/png.h"
 #include "worker/base/status_exception.h"
-#include "worker/base/status_macros.h"
-#include "worker/parallel/in_process_communicator.h"
+#include "worker/comm/in_process_communicator.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/sampling/latents.h"
-#include "worker/tensor_io/png.h"
 
 namespace tessera {
 namespace {

@@ -4,12 +4,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 #include "worker/bench/bench_options.h"
 #include "worker/bench/bench_report.h"
 #include "worker/bench/bench_run.h"
 #include "worker/pipeline/process_memory.h"
-#include "worker/tensor_io/safetensors_writer.h"
+#include "worker/weights/safetensors_writer.h"
 
 namespace tessera {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "worker/comm/single_communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/denoise_pass.h"
 #include "worker/pipeline/denoiser.h"
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 #include "worker/kernels/fused_ops.h"
 
 namespace tessera {

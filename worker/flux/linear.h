@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "worker/kernels/fp8_ops.h"
-#include "worker/tensor_io/weight_reader.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

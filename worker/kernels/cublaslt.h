@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "worker/base/mutex.h"
+#include "common/base/mutex.h"
 #include "worker/kernels/cublaslt_product.h"
 
 namespace tessera {

@@ -1,7 +1,7 @@
 #include "worker/kernels/cublaslt_library.h"
 
+#include "common/base/status_macros.h"
 #include "worker/base/shared_library.h"
-#include "worker/base/status_macros.h"
 
 namespace tessera::cublaslt {
 

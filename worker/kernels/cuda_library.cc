@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {

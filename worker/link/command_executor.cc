@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/wire/link_conversion.h"
 #include "spdlog/spdlog.h"
 #include "worker/link/catch_all.h"
-#include "worker/link/link_messages.h"
 
 namespace tessera {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/supervisor/supervisor.h"
 #include "spdlog/spdlog.h"
-#include "worker/base/status_macros.h"
-#include "worker/supervisor/supervisor.h"
 
 namespace tessera {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "common/base/mutex.h"
 #include "tessera/internal/v1/worker_link.pb.h"
-#include "worker/base/mutex.h"
 #include "worker/link/command_executor.h"
 #include "worker/pipeline/engine.h"
 

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace tessera {
 

@@ -4,8 +4,8 @@
 #include <deque>
 #include <optional>
 
+#include "common/base/mutex.h"
 #include "tessera/internal/v1/worker_link.pb.h"
-#include "worker/base/mutex.h"
 
 namespace tessera {
 

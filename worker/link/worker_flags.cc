@@ -11,9 +11,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "worker/base/status_macros.h"
-#include "worker/base/token_file.h"
-#include "worker/model/dtype_names.h"
+#include "common/base/status_macros.h"
+#include "common/base/token_file.h"
+#include "common/model/dtype_names.h"
 
 namespace tessera {
 namespace {

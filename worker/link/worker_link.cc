@@ -10,10 +10,10 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/backoff.h"
+#include "common/base/status_macros.h"
+#include "common/wire/link_conversion.h"
 #include "spdlog/spdlog.h"
-#include "worker/base/backoff.h"
-#include "worker/base/status_macros.h"
-#include "worker/link/link_messages.h"
 #include "worker/link/local_address.h"
 
 namespace tessera {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "common/job/step_plan.h"
 #include "worker/flux/token_rows.h"
 
 namespace tessera {
@@ -9,12 +10,6 @@ namespace tessera {
 // Chunk `index` of `length` rows cut into `count` contiguous chunks whose lengths differ by at most
 // one; the first (length mod count) are the longer ones. A chunk is empty when length < count.
 RowRange ChunkOf(int64_t length, int count, int index);
-
-// How text tokens are treated by patch parallelism.
-enum class TextMode {
-  kSplit,       // cut into chunks like image tokens
-  kReplicated,  // every rank computes every text token: text K and V are always fresh
-};
 
 // How a run's tokens are cut over the ranks of a group.
 struct ChunkLayout {

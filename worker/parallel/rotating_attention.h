@@ -2,11 +2,11 @@
 
 #include <vector>
 
+#include "common/job/step_plan.h"
+#include "worker/comm/communicator.h"
 #include "worker/flux/joint_attention.h"
 #include "worker/parallel/chunk_layout.h"
-#include "worker/parallel/communicator.h"
 #include "worker/parallel/kv_cache.h"
-#include "worker/parallel/step_plan.h"
 
 namespace tessera {
 

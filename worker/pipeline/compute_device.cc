@@ -10,8 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/model/dtype_names.h"
 #include "worker/kernels/cuda_library.h"
-#include "worker/model/dtype_names.h"
 
 namespace tessera {
 namespace {

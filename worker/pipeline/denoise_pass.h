@@ -8,13 +8,13 @@
 #include <optional>
 #include <vector>
 
+#include "common/job/step_plan.h"
+#include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
 #include "worker/kernels/device_graph.h"
 #include "worker/parallel/chunk_layout.h"
-#include "worker/parallel/communicator.h"
 #include "worker/parallel/kv_cache.h"
 #include "worker/parallel/rotating_attention.h"
-#include "worker/parallel/step_plan.h"
 
 namespace tessera {
 

@@ -7,14 +7,14 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "worker/base/status_exception.h"
-#include "worker/base/status_macros.h"
-#include "worker/parallel/single_communicator.h"
+#include "worker/comm/single_communicator.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/memory_costs.h"
 #include "worker/pipeline/memory_plan.h"
 #include "worker/sampling/latents.h"
-#include "worker/tensor_io/mapped_file.h"
+#include "worker/weights/mapped_file.h"
 
 namespace tessera {
 namespace {

@@ -3,12 +3,12 @@
 #include <stop_token>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
+#include "worker/comm/gloo/gloo_communicator.h"
+#include "worker/comm/gloo/group_store.h"
+#include "worker/comm/nccl/nccl_communicator.h"
+#include "worker/comm/single_communicator.h"
 #include "worker/kernels/cuda_library.h"
-#include "worker/parallel/gloo_communicator.h"
-#include "worker/parallel/group_store.h"
-#include "worker/parallel/nccl_communicator.h"
-#include "worker/parallel/single_communicator.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/engine.h"
 #include "worker/pipeline/process_memory.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "worker/parallel/step_plan.h"
+#include "common/job/step_plan.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "common/job/image_request.h"
+#include "common/job/job_memory.h"
 #include "worker/flux/flux_config.h"
-#include "worker/model/job_memory.h"
 #include "worker/pipeline/compute_device.h"
-#include "worker/pipeline/image_request.h"
 #include "worker/text/text_config.h"
 #include "worker/vae/vae_config.h"
 

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "worker/model/job_memory.h"
-#include "worker/parallel/communicator.h"
+#include "common/job/job_memory.h"
+#include "worker/comm/communicator.h"
 
 namespace tessera {
 

@@ -6,11 +6,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/job/image_request.h"
+#include "common/job/job_memory.h"
+#include "common/model/model_info.h"
 #include "worker/kernels/kernel_choice.h"
-#include "worker/model/job_memory.h"
-#include "worker/model/model_info.h"
-#include "worker/pipeline/image_request.h"
-#include "worker/tensor_io/load_progress.h"
+#include "worker/weights/load_progress.h"
 
 namespace tessera {
 

@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "common/base/status_macros.h"
 #include "worker/base/status_exception.h"
-#include "worker/base/status_macros.h"
 
 namespace tessera {
 namespace {

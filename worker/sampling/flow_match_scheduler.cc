@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/json_fields.h"
-#include "worker/base/status_macros.h"
+#include "common/base/json_fields.h"
+#include "common/base/status_macros.h"
+#include "common/model/json_file.h"
 #include "worker/kernels/fused_ops.h"
-#include "worker/model/json_file.h"
 
 namespace tessera {
 namespace {

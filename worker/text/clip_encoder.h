@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/tensor_io/weight_reader.h"
 #include "worker/text/text_config.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

@@ -1,9 +1,9 @@
 #include "worker/text/text_config.h"
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/json_fields.h"
-#include "worker/base/status_macros.h"
-#include "worker/model/json_file.h"
+#include "common/base/json_fields.h"
+#include "common/base/status_macros.h"
+#include "common/model/json_file.h"
 
 namespace tessera {
 namespace {

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "worker/base/status_macros.h"
+#include "common/base/status_macros.h"
 #include "worker/text/clip_encoder.h"
-#include "worker/text/clip_tokenizer.h"
 #include "worker/text/prompt_cache.h"
 #include "worker/text/t5_encoder.h"
-#include "worker/text/t5_tokenizer.h"
+#include "worker/tokenizer/clip_tokenizer.h"
+#include "worker/tokenizer/t5_tokenizer.h"
 
 namespace tessera {
 namespace {

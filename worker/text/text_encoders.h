@@ -7,8 +7,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "worker/tensor_io/weight_reader.h"
 #include "worker/text/text_config.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "worker/tensor_io/weight_reader.h"
 #include "worker/vae/row_bands.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "worker/comm/communicator.h"
 #include "worker/parallel/chunk_layout.h"
-#include "worker/parallel/communicator.h"
 #include "worker/vae/group_norm.h"
 #include "worker/vae/row_bands.h"
 

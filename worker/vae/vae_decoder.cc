@@ -4,8 +4,8 @@
 #include <c10/core/InferenceMode.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "worker/base/status_exception.h"
-#include "worker/base/status_macros.h"
 #include "worker/kernels/fused_ops.h"
 
 namespace tessera {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/tensor_io/weight_reader.h"
 #include "worker/vae/vae_config.h"
 #include "worker/vae/vae_layers.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

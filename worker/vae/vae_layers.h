@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "worker/tensor_io/weight_reader.h"
 #include "worker/vae/group_norm.h"
 #include "worker/vae/row_bands.h"
 #include "worker/vae/row_split.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera {
 

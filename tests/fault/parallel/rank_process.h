@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "worker/base/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace tessera {
 

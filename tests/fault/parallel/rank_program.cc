@@ -17,9 +17,9 @@
 #include <string>
 #include <vector>
 
-#include "worker/base/status_macros.h"
-#include "worker/parallel/gloo_communicator.h"
-#include "worker/parallel/group_store.h"
+#include "common/base/status_macros.h"
+#include "worker/comm/gloo/gloo_communicator.h"
+#include "worker/comm/gloo/group_store.h"
 
 namespace tessera {
 namespace {

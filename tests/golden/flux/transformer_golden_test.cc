@@ -4,9 +4,9 @@
 #include <map>
 
 #include "tests/support/golden.h"
+#include "worker/comm/single_communicator.h"
 #include "worker/flux/flux_transformer.h"
 #include "worker/parallel/rotating_attention.h"
-#include "worker/parallel/single_communicator.h"
 
 namespace tessera {
 namespace {

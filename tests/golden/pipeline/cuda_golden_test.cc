@@ -1,9 +1,9 @@
 #include "absl/strings/str_cat.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "tests/support/gpu.h"
+#include "worker/comm/single_communicator.h"
 #include "worker/kernels/kernel_choice.h"
-#include "worker/parallel/single_communicator.h"
-#include "worker/tensor_io/image.h"
+#include "worker/vae/image.h"
 
 namespace tessera {
 namespace {

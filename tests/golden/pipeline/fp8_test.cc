@@ -3,9 +3,9 @@
 
 #include "tests/golden/pipeline/fp8_checkpoints.h"
 #include "tests/golden/pipeline/pipeline_run.h"
-#include "worker/parallel/single_communicator.h"
-#include "worker/tensor_io/safetensors_file.h"
-#include "worker/tensor_io/safetensors_writer.h"
+#include "worker/comm/single_communicator.h"
+#include "worker/weights/safetensors_file.h"
+#include "worker/weights/safetensors_writer.h"
 
 namespace tessera {
 namespace {

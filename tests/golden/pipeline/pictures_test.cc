@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/golden/pipeline/pipeline_run.h"
-#include "worker/tensor_io/image.h"
+#include "worker/vae/image.h"
 
 namespace tessera {
 namespace {

@@ -1,7 +1,7 @@
 #include "tests/golden/pipeline/pipeline_run.h"
-#include "worker/parallel/single_communicator.h"
+#include "worker/comm/single_communicator.h"
 #include "worker/sampling/latents.h"
-#include "worker/tensor_io/image.h"
+#include "worker/vae/image.h"
 
 namespace tessera {
 namespace {

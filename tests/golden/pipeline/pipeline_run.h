@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "tests/support/golden.h"
-#include "tests/unit/worker/parallel/rank_threads.h"
-#include "worker/parallel/in_process_communicator.h"
+#include "tests/support/rank_threads.h"
+#include "worker/comm/in_process_communicator.h"
 #include "worker/pipeline/flux_pipeline.h"
 
 namespace tessera::testing {

@@ -1,7 +1,7 @@
 #include "absl/strings/str_cat.h"
+#include "common/job/step_plan.h"
 #include "tests/golden/pipeline/pipeline_run.h"
-#include "worker/parallel/single_communicator.h"
-#include "worker/parallel/step_plan.h"
+#include "worker/comm/single_communicator.h"
 
 namespace tessera {
 namespace {

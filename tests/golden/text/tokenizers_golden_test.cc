@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "tests/support/golden.h"
-#include "worker/text/clip_tokenizer.h"
-#include "worker/text/t5_tokenizer.h"
+#include "worker/tokenizer/clip_tokenizer.h"
+#include "worker/tokenizer/t5_tokenizer.h"
 
 namespace tessera {
 namespace {

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/golden.h"
-#include "tests/unit/worker/parallel/rank_threads.h"
-#include "worker/parallel/in_process_communicator.h"
+#include "tests/support/rank_threads.h"
+#include "worker/comm/in_process_communicator.h"
 #include "worker/sampling/latents.h"
 #include "worker/vae/vae_decoder.h"
 

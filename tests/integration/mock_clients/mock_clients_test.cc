@@ -12,12 +12,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
 #include "tests/integration/mock_clients/mock_requests.h"
 #include "tests/integration/mock_clients/tallies.h"
 #include "tests/support/image_call.h"
 #include "tests/support/service_process.h"
 #include "tests/support/status_details.h"
-#include "worker/base/mutex.h"
 
 namespace tessera {
 namespace {

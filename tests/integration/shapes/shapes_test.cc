@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <span>
 
+#include "common/png/png.h"
 #include "tests/support/image_call.h"
 #include "tests/support/service_process.h"
-#include "worker/tensor_io/png.h"
 
 namespace tessera {
 namespace {

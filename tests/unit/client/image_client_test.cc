@@ -6,8 +6,8 @@
 
 #include <future>
 
+#include "common/base/mutex.h"
 #include "tests/unit/client/fake_image_service.h"
-#include "worker/base/mutex.h"
 
 namespace tessera {
 namespace {

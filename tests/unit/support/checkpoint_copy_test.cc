@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/support/golden.h"
-#include "worker/tensor_io/weight_reader.h"
+#include "worker/weights/weight_reader.h"
 
 namespace tessera::testing {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "tests/support/tolerance.h"
-#include "worker/tensor_io/safetensors_file.h"
+#include "worker/weights/safetensors_file.h"
 
 namespace tessera::testing {
 namespace {

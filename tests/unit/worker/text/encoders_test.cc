@@ -7,10 +7,10 @@
 #include <map>
 
 #include "tests/support/golden.h"
-#include "worker/tensor_io/safetensors_file.h"
-#include "worker/tensor_io/safetensors_writer.h"
 #include "worker/text/clip_encoder.h"
 #include "worker/text/t5_encoder.h"
+#include "worker/weights/safetensors_file.h"
+#include "worker/weights/safetensors_writer.h"
 
 namespace tessera {
 namespace {

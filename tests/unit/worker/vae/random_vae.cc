@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "worker/tensor_io/safetensors_writer.h"
+#include "worker/weights/safetensors_writer.h"
 
 namespace tessera::testing {
 namespace {

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "tests/unit/worker/parallel/rank_threads.h"
-#include "worker/parallel/in_process_communicator.h"
+#include "tests/support/rank_threads.h"
+#include "worker/comm/in_process_communicator.h"
 
 namespace tessera {
 namespace {

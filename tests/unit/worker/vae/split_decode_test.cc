@@ -8,12 +8,12 @@
 
 #include <limits>
 
-#include "tests/unit/worker/parallel/rank_threads.h"
+#include "tests/support/rank_threads.h"
 #include "tests/unit/worker/vae/random_vae.h"
 #include "worker/base/status_exception.h"
-#include "worker/parallel/in_process_communicator.h"
-#include "worker/parallel/single_communicator.h"
-#include "worker/tensor_io/image.h"
+#include "worker/comm/in_process_communicator.h"
+#include "worker/comm/single_communicator.h"
+#include "worker/vae/image.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {

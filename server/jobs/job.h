@@ -1,0 +1,130 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "server/jobs/job_listener.h"
+#include "server/loop/clock.h"
+#include "server/workers/job_run.h"
+#include "tessera/v1/image_service.pb.h"
+
+namespace tessera {
+
+enum class JobState {
+  kQueued,     // waits for a group, or for the model to be known
+  kRunning,    // a group works on it
+  kStopping,   // the group was told to stop: the client left or the deadline passed
+  kEncoding,   // the group has made its pictures and is done with it; PNGs are being written
+  kSucceeded,  // terminal: the client gets the pictures
+  kFailed,     // terminal: the client gets an error
+  kCancelled,  // terminal: the client gave it up
+  kExpired,    // terminal: the deadline passed
+};
+
+const char* JobStateName(JobState state);
+
+bool IsTerminal(JobState state);
+
+// Every transition a job may take:
+//   kQueued   -> kRunning | kFailed | kCancelled | kExpired
+//   kRunning  -> kStopping | kEncoding | kFailed
+//             -> kQueued, when it was interrupted and may run again
+//   kStopping -> kCancelled | kExpired
+//   kEncoding -> kSucceeded | kFailed | kCancelled | kExpired
+bool IsLegalTransition(JobState from, JobState to);
+
+// How the client wants its pictures.
+enum class ReplyKind { kUnary, kStream };
+
+// What a client asked for.
+struct JobSpec {
+  std::string id;
+  v1::GenerateImageRequest request;  // as it came
+  ReplyKind reply = ReplyKind::kStream;
+  TimePoint submitted_at;
+  TimePoint deadline = kNever;
+};
+
+// One admitted request, on its way to exactly one terminal state. Owned by the scheduler and used
+// on the event loop's thread.
+class Job {
+ public:
+  // One try on one epoch of a group.
+  struct Attempt {
+    int number = 0;  // 1-based; 0 before the first
+    int ranks = 0;
+    TimePoint started_at;
+    int steps_done = 0;
+  };
+  // What ended attempts whose epoch did not last.
+  struct Interruptions {
+    TimePoint first_at = kNever;
+    std::string latest;  // in words
+    // Every attempt so far broke the group that it ran on (RunOutcome::kBroken).
+    bool always_broke = true;
+  };
+
+  Job(JobSpec spec, std::shared_ptr<JobListener> listener);
+
+  const JobSpec& spec() const { return spec_; }
+  const std::string& id() const { return spec_.id; }
+  JobListener& listener() const { return *listener_; }
+  JobState state() const { return state_; }
+
+  // The request with every default filled in; absent until the model is known.
+  const std::optional<v1::GenerateImageRequest>& effective() const { return effective_; }
+  void Resolve(v1::GenerateImageRequest effective) { effective_ = std::move(effective); }
+
+  // Tells the listener, unless it knows.
+  void TellPosition(int position, std::optional<double> predicted_wait_s);
+
+  // Any number of times later than it was.
+  TimePoint deadline() const { return deadline_; }
+  void ExtendDeadline(TimePoint deadline) { deadline_ = std::max(deadline_, deadline); }
+
+  const Attempt& attempt() const { return attempt_; }
+  int first_attempt_ranks() const { return first_attempt_ranks_; }
+  // Whether the next attempt may be made by so many ranks.
+  bool MayRunOn(int ranks) const;
+  // kQueued -> kRunning.
+  void StartAttempt(TimePoint now, int ranks);
+  void SetStepsDone(int steps_done) { attempt_.steps_done = steps_done; }
+
+  // "queue", "text_encode", "denoise", "vae_decode" or "png".
+  std::string Stage() const;
+
+  // kRunning -> kStopping; `terminal` (kCancelled or kExpired) is where it will end.
+  void Stop(JobState terminal);
+  JobState stopping_towards() const { return stopping_towards_; }
+
+  const Interruptions& interruptions() const { return interruptions_; }
+  // The epoch of its attempt has ended.
+  void NoteInterruption(TimePoint now, const RunResult& result);
+  // kRunning -> kQueued.
+  void RunAgain() { MoveTo(JobState::kQueued); }
+
+  // kRunning -> kEncoding.
+  void StartEncoding() { MoveTo(JobState::kEncoding); }
+
+  // Moves to a terminal state and tells the listener.
+  void Finish(JobState terminal, JobResult result);
+
+ private:
+  void MoveTo(JobState next);
+
+  const JobSpec spec_;
+  const std::shared_ptr<JobListener> listener_;
+  JobState state_ = JobState::kQueued;
+  JobState stopping_towards_ = JobState::kCancelled;
+  std::optional<v1::GenerateImageRequest> effective_;
+  TimePoint deadline_;
+  Attempt attempt_;
+  int first_attempt_ranks_ = 0;
+  Interruptions interruptions_;
+  int told_position_ = -1;
+};
+
+}  // namespace tessera

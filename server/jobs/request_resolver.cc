@@ -1,0 +1,48 @@
+#include "server/jobs/request_resolver.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/job_errors.h"
+#include "server/request/request_conversion.h"
+
+namespace tessera {
+
+RequestResolver::RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes,
+                                 int ranks, SeedSource draw_seed)
+    : defaults_(defaults),
+      max_unary_reply_bytes_(max_unary_reply_bytes),
+      ranks_(ranks),
+      draw_seed_(std::move(draw_seed)) {}
+
+std::optional<JobError> RequestResolver::Resolve(Job& job) {
+  const v1::GenerateImageRequest& request = job.spec().request;
+  std::vector<FieldViolation> violations =
+      ValidateRequest(request, model_.has_value() ? &*model_ : nullptr);
+  if (!violations.empty()) return InvalidRequest(std::move(violations));
+  if (!model_.has_value()) return std::nullopt;
+  const uint32_t seed = request.has_seed() ? 0 : draw_seed_();
+  job.Resolve(FillDefaults(request, *model_, defaults_, seed));
+  if (std::optional<FieldViolation> violation = TooSmall(*job.effective())) {
+    return InvalidRequest({*std::move(violation)});
+  }
+  if (job.spec().reply == ReplyKind::kStream) return std::nullopt;
+  const int64_t worst_case_bytes = WorstCaseReplyBytes(*job.effective());
+  if (worst_case_bytes <= max_unary_reply_bytes_) return std::nullopt;
+  return ReplyTooLarge(worst_case_bytes, max_unary_reply_bytes_);
+}
+
+std::optional<FieldViolation> RequestResolver::TooSmall(
+    const v1::GenerateImageRequest& effective) const {
+  const int side = model_->limits.size_multiple;  // of the pixels that make one token
+  const int64_t tokens =
+      static_cast<int64_t>(effective.width() / side) * (effective.height() / side);
+  if (tokens >= ranks_) return std::nullopt;
+  return FieldViolation{
+      effective.width() <= effective.height() ? "width" : "height",
+      absl::StrCat("width x height must hold a square of ", side, " pixels for each of ", ranks_,
+                   " devices, is ", effective.width(), " x ", effective.height())};
+}
+
+}  // namespace tessera

@@ -1,0 +1,56 @@
+#include "server/request/request_conversion.h"
+
+#include "common/job/step_plan.h"
+
+namespace tessera {
+
+JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int ranks) {
+  return {.width = effective.width(),
+          .height = effective.height(),
+          .images = effective.num_images(),
+          .steps = effective.num_inference_steps(),
+          .text_tokens = effective.max_sequence_length(),
+          .image_tokens =
+              int64_t{effective.width() / size_multiple} * (effective.height() / size_multiple),
+          .ranks = ranks,
+          .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
+          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
+          .stale_steps = HasStaleStep(
+              effective.num_inference_steps(),
+              {.sync_steps = effective.sync_steps(), .refresh_every = effective.refresh_every()})};
+}
+
+v1::ModelDescription DescribeModel(const ModelInfo& model) {
+  v1::ModelDescription description;
+  description.set_name(model.name);
+  description.set_fingerprint(model.fingerprint);
+  description.set_guidance_embeds(model.guidance_embeds);
+  v1::GenerateImageRequest& defaults = *description.mutable_defaults();
+  defaults.set_true_cfg_scale(1);
+  defaults.set_num_inference_steps(model.defaults.num_inference_steps);
+  defaults.set_guidance_scale(model.defaults.guidance_scale);
+  defaults.set_num_images(1);
+  defaults.set_max_sequence_length(model.defaults.max_sequence_length);
+  defaults.set_width(model.defaults.width);
+  defaults.set_height(model.defaults.height);
+  description.set_size_multiple(model.limits.size_multiple);
+  description.set_min_size(model.limits.min_size);
+  description.set_max_size(model.limits.max_size);
+  description.set_max_pixels(model.limits.max_pixels);
+  description.set_max_inference_steps(model.limits.max_inference_steps);
+  description.set_max_images(model.limits.max_images);
+  description.set_max_sequence_length(model.limits.max_sequence_length);
+  return description;
+}
+
+int64_t WorstCaseReplyBytes(const v1::GenerateImageRequest& effective) {
+  constexpr int64_t kBesidesPixels = 8192;  // per picture: chunk headers, settings in text chunks
+  const int64_t scanlines =
+      static_cast<int64_t>(effective.height()) * (1 + 3LL * effective.width());
+  // Stored deflate blocks and the headers of small IDAT chunks add less than 1 byte in 256.
+  const int64_t picture = scanlines + scanlines / 256 + kBesidesPixels;
+  const int64_t settings = static_cast<int64_t>(effective.ByteSizeLong());
+  return effective.num_images() * (picture + settings) + settings + kBesidesPixels;
+}
+
+}  // namespace tessera

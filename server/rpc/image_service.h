@@ -1,0 +1,31 @@
+#pragma once
+
+#include "server/core/server_core.h"
+#include "server/loop/clock.h"
+#include "tessera/v1/image_service.grpc.pb.h"
+
+namespace tessera {
+
+// The public contract, without logic: hands each call to the core. Thread-safe.
+class ImageService final : public v1::ImageService::CallbackService {
+ public:
+  // Both outlive the service.
+  ImageService(ServerCore& core, const Clock& clock) : core_(core), clock_(clock) {}
+
+  grpc::ServerUnaryReactor* GenerateImage(grpc::CallbackServerContext* context,
+                                          const v1::GenerateImageRequest* request,
+                                          v1::GenerateImageResponse* response) override;
+  grpc::ServerWriteReactor<v1::StreamGenerateImageResponse>* StreamGenerateImage(
+      grpc::CallbackServerContext* context, const v1::GenerateImageRequest* request) override;
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override;
+
+ private:
+  TimePoint DeadlineOf(const grpc::CallbackServerContext& context) const;
+
+  ServerCore& core_;
+  const Clock& clock_;
+};
+
+}  // namespace tessera

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "worker/comm/pieces.h"
+
+namespace tessera {
+
+// Carries the pieces of an all-gather between a device and host memory (pinned, and kept for the
+// next call), each rank's as one contiguous run of bytes. Ordered on the calling thread's current
+// stream. One call at a time: Bring, then Return.
+class HostStaging {
+ public:
+  // Copies this rank's piece to the host and waits for it. Returns one byte tensor for each rank,
+  // of the same size on all ranks: the first is to be sent, the others to be filled. They stay
+  // valid until the next Bring.
+  std::vector<std::vector<at::Tensor>> Bring(Pieces pieces, int rank);
+
+  // Copies the other ranks' bytes to their places on the device; does not wait. The next Bring
+  // does, provided the stream is the same.
+  void Return(Pieces pieces, int rank);
+
+ private:
+  at::Tensor View(int rank, int64_t offset, const at::Tensor& like) const;
+
+  at::Tensor buffer_;            // bytes
+  std::vector<int64_t> starts_;  // of each rank's run in buffer_, and the end
+};
+
+}  // namespace tessera
