@@ -3,10 +3,12 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <random>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,10 +30,18 @@ std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const std::optional<Cl
                                .pem_cert_chain = tls->certificate_chain});
 }
 
+// Whether the server is on this machine, which no proxy has to reach.
+bool IsLoopback(const std::string& server) {
+  constexpr std::string_view kPrefixes[] = {"127.", "localhost:", "[::1]:", "unix:"};
+  return std::any_of(std::begin(kPrefixes), std::end(kPrefixes),
+                     [&](std::string_view prefix) { return server.rfind(prefix, 0) == 0; });
+}
+
 std::shared_ptr<grpc::Channel> MakeChannel(const ImageClientOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);  // finds a server that vanished in mid-call
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  if (IsLoopback(options.server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // the tries are ours
   return grpc::CreateCustomChannel(options.server, MakeCredentials(options.tls), arguments);
 }

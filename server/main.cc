@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -83,6 +84,7 @@ int Main(int argc, const char* const* argv) {
     std::fprintf(stderr, "tessera-server: %s\n", std::string(flags.status().message()).c_str());
     return 2;
   }
+  signal(SIGPIPE, SIG_IGN);    // whoever reads the log may go away
   TerminationSignals signals;  // before there is a second thread
   StartLog(flags->log_level);
   const absl::Status served = Serve(*flags, signals);

@@ -26,6 +26,13 @@ constexpr int kMinClientPingIntervalMs = 20'000;  // lets clients keep alive eve
 
 constexpr int kMinWorkerPingIntervalMs = 5'000;
 
+// A few hundred kilobytes of compressed zeros would take hundreds of megabytes before any limit on
+// a message's size is looked at.
+void RefuseCompression(grpc::ServerBuilder& builder) {
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+}
+
 // gRPC's default health service and reflection are switched on for the whole process.
 void RegisterPlugins() {
   static std::once_flag once;
@@ -82,6 +89,7 @@ absl::Status TesseraServer::StartPublic() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options_.listen, PublicCredentials(options_.tls), &port_);
   builder.RegisterService(&image_service_);
+  RefuseCompression(builder);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.SetMaxSendMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -101,6 +109,7 @@ absl::Status TesseraServer::StartWorkerLink() {
   builder.AddListeningPort(options_.worker_listen, grpc::InsecureServerCredentials(),
                            &worker_port_);
   builder.RegisterService(&worker_link_service_);
+  RefuseCompression(builder);
   builder.SetMaxReceiveMessageSize(kMaxLinkMessageBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,

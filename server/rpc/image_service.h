@@ -22,8 +22,6 @@ class ImageService final : public v1::ImageService::CallbackService {
                                           v1::GetServerInfoResponse* response) override;
 
  private:
-  TimePoint DeadlineOf(const grpc::CallbackServerContext& context) const;
-
   ServerCore& core_;
   const Clock& clock_;
 };

@@ -19,12 +19,12 @@ START_LIMIT_S = 60
 class Server:
     """tessera-server with spawned workers on free ports; a context manager."""
 
-    def __init__(self, workers, *flags):
+    def __init__(self, workers, *flags, stderr=None):
         self._folder = tempfile.TemporaryDirectory()
         self._ports = pathlib.Path(self._folder.name) / "ports"
         self.process = subprocess.Popen(
             [BINARIES / "server/tessera-server", "--model", TINY_FLUX, "--device", "cpu", "--spawn-workers", str(workers),
-             "--threads", "1", "--listen", "127.0.0.1:0", "--port-file", self._ports, *flags])
+             "--threads", "1", "--listen", "127.0.0.1:0", "--port-file", self._ports, *flags], stderr=stderr)
         limit = time.monotonic() + START_LIMIT_S
         while not self._ports.exists() or not re.search(r"^listen=\d+$", self._ports.read_text(), re.M):
             if self.process.poll() is not None or time.monotonic() > limit:
