@@ -15,6 +15,7 @@
 #include "worker/pipeline/memory_plan.h"
 #include "worker/sampling/latents.h"
 #include "worker/weights/mapped_file.h"
+#include "worker/weights/signal_stack.h"
 
 namespace tessera {
 namespace {
@@ -78,6 +79,7 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
                            ResolveComputeDevice(options.device, options.dtype, options.threads));
   at::set_num_threads(compute.threads);
+  GiveSignalStacks();
   int64_t weight_bytes = 0;
   const WeightOptions weights = {.dtype = compute.dtype,
                                  .device = compute.device,
@@ -267,6 +269,7 @@ absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,
                                                    const JobHooks& hooks) {
   TESSERA_RETURN_IF_ERROR(CheckRequest(request, communicator.size()));
   at::set_num_threads(threads_);  // of the calling thread
+  GiveSignalStacks();
   const int64_t received_before = communicator.bytes_received();
   ImageResult result;
   std::string stage;

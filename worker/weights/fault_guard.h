@@ -11,7 +11,7 @@ namespace tessera {
 // file behind it shrank, or its disk failed) the kernel raises SIGBUS; a guarded range then reads
 // as zeros from that page to its end, and faulted() turns true. A SIGBUS elsewhere goes to the
 // handler that was installed before the first guard. Thread-safe; the check in the handler takes no
-// lock.
+// lock. Threads that compute need a stack of their own for the handler (signal_stack.h).
 class FaultGuard {
  public:
   // `begin` is page-aligned. RESOURCE_EXHAUSTED when more ranges are guarded than the process-wide

@@ -182,5 +182,23 @@ TEST(FaultySurroundingsTest, ACheckpointThatCannotBeReadAtRespawn) {
   EXPECT_TRUE(UndisturbedPngs(service, LongJob()) == undisturbed);
 }
 
+// A checkpoint in float32 is mapped; what is cut off reads as zeros, and no process is lost.
+TEST(FaultySurroundingsTest, ACheckpointThatIsTruncatedInUseEndsNoWorker) {
+  const TempDir folder;
+  const std::string model = folder / "model";
+  std::filesystem::copy(TESSERA_TINY_FLUX_DIR, model, std::filesystem::copy_options::recursive);
+  const ServiceProcess service({.spawn_workers = 3, .model = model, .flags = {}});
+  service.AwaitServing();
+  const std::set<int64_t> before = WorkerPids(service);
+  const Disturbed seen = Disturb(service, LongJob(), StepReached(3), [&] {
+    for (const auto& file : std::filesystem::directory_iterator(model + "/transformer")) {
+      if (file.path().extension() == ".safetensors") std::filesystem::resize_file(file, 4096);
+    }
+  });
+  Report("the transformer's files are truncated in use", seen, seen.result.status.error_message());
+  EXPECT_EQ(seen.result.status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(WorkerPids(service), before);
+}
+
 }  // namespace
 }  // namespace tessera
