@@ -67,16 +67,17 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                TESSERA_VERSION);
   const spdlog::stopwatch stopwatch;
   absl::StatusOr<std::unique_ptr<Engine>> engine = CatchAll([&] {
-    return LoadEngine({.model_dir = flags.model,
-                       .device = flags.device,
-                       .dtype = flags.dtype,
-                       .threads = flags.threads,
-                       .weight_cache_dir = flags.weight_cache,
-                       .text_encoder = ToPlace(flags.text_encoder),
-                       .cuda_path = flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten,
-                       .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
-                       .on_load_progress = LogLoading},
-                      flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
+    return LoadEngine(
+        {.model_dir = flags.model,
+         .device = flags.device,
+         .dtype = flags.dtype,
+         .threads = flags.threads,
+         .weight_cache_dir = flags.weight_cache,
+         .text_encoder = ToPlace(flags.text_encoder),
+         .kernels = KernelsOf(flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten),
+         .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
+         .on_load_progress = LogLoading},
+        flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
   });
   if (!engine.ok()) Fail(engine.status());
   spdlog::info(

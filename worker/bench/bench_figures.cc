@@ -84,7 +84,7 @@ std::vector<BenchFigures> Summarise(const BenchOptions& options, const FluxConfi
                                     const std::vector<std::vector<BenchRun>>& runs) {
   const ImageRequest& request = options.request;
   const at::TensorOptions tensors = runs[0][0].latents.options();
-  const double gemm_tflops = MeasureGemmTflops(tensors);
+  const double gemm_tflops = MeasureGemmTflops(tensors, options.kernels);
   std::vector<BenchFigures> all;
   for (size_t i = 0; i < runs.size(); ++i) {
     BenchFigures f = TimesOf(runs[0], runs[i], {request.sync_steps, request.refresh_every});
@@ -100,7 +100,7 @@ std::vector<BenchFigures> Summarise(const BenchOptions& options, const FluxConfi
     TokenRows rows = layout.Chunk(0);
     rows.text.end = rows.text.begin + rows.text.size() * request.num_images;
     rows.image.end = rows.image.begin + rows.image.size() * request.num_images;
-    f.gemm_ms = MeasureGemmsMs(GemmsOf(config, rows), tensors);
+    f.gemm_ms = MeasureGemmsMs(GemmsOf(config, rows), tensors, options.kernels);
     all.push_back(f);
   }
   return all;

@@ -13,6 +13,7 @@ namespace tessera {
 SteadyStep::SteadyStep(const FluxTransformer& transformer, DenoiseJob job,
                        const DenoiseOptions& options)
     : job_(std::move(job)),
+      kernels_(transformer.kernels()),
       records_(options.recorder != nullptr),
       one_of_many_(transformer, options),
       alone_(transformer, options) {
@@ -39,7 +40,7 @@ void SteadyStep::Step(DenoisePass& pass, int ranks, int chunk) {
   const RowRange rows = ChunkOf(job_.latents.size(1), ranks, chunk);
   velocity_.narrow(1, rows.begin, rows.size())
       .copy_(pass.Velocity(0, StepKind::kStale, {chunk}, job_.latents));
-  EulerStep(job_.latents, velocity_, job_.sigmas[0], job_.sigmas[0]);
+  EulerStep(job_.latents, velocity_, job_.sigmas[0], job_.sigmas[0], kernels_);
 }
 
 double SteadyStep::MeasureMs(int ranks, int chunk, int count) {

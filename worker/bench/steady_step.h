@@ -32,6 +32,7 @@ class SteadyStep {
   void Step(DenoisePass& pass, int ranks, int chunk);
 
   DenoiseJob job_;
+  const KernelChoice kernels_;
   const bool records_;
   DenoisePass one_of_many_, alone_;  // with a buffer for each layer's rows; with one for all
   SingleCommunicator communicator_;

@@ -29,6 +29,7 @@ struct DoubleStream {
   Linear to_q, to_k, to_v, to_out;
   at::Tensor norm_q, norm_k;  // [head_dim]
   Linear mlp_in, mlp_out;
+  KernelChoice kernels;  // of the work between the linear layers
 
   // x [B, rows, inner]. Writes normed and rotated q, k and plain v of its rows.
   void ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
@@ -41,7 +42,7 @@ struct DoubleBlock {
   DoubleStream image, text;
 
   static DoubleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index,
-                          const LayerSet& fp8);
+                          const LayerSet& fp8, KernelChoice kernels);
 
   // text, image [B, rows, inner] are updated in place; the vectors are this step's [B or 1, 1, 6 *
   // inner]; the tables hold the rows' own positions.

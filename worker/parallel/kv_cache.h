@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "worker/flux/token_rows.h"
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
+#include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
 
@@ -30,6 +31,9 @@ class KvCache {
     KvStorage storage = KvStorage::kAsComputed;
   };
 
+  // `kernels` convert between FP8 and the type in which rows are computed.
+  explicit KvCache(KernelChoice kernels = {}) : kernels_(kernels) {}
+
   bool HasRoomFor(const Shape& shape, const at::TensorOptions& options) const;
   // Makes room for `shape`. Buffers that have it stay where they are; otherwise all are new. What
   // they hold is unspecified.
@@ -47,6 +51,7 @@ class KvCache {
   int64_t bytes() const;
 
  private:
+  KernelChoice kernels_;
   std::vector<at::Tensor> buffers_;  // one-dimensional
   std::vector<Fp8Rows> fp8_buffers_;
   std::vector<at::Tensor> layers_;  // their beginnings

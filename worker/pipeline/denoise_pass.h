@@ -11,7 +11,7 @@
 #include "common/job/step_plan.h"
 #include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/kernels/device_graph.h"
+#include "worker/kernels/cuda/device_graph.h"
 #include "worker/parallel/chunk_layout.h"
 #include "worker/parallel/kv_cache.h"
 #include "worker/parallel/rotating_attention.h"
@@ -42,7 +42,7 @@ class DenoisePass {
   static constexpr int kRecordedSizes = 4;
 
   explicit DenoisePass(const FluxTransformer& transformer, const DenoiseOptions& options = {})
-      : transformer_(transformer), options_(options) {}
+      : transformer_(transformer), options_(options), cache_(transformer.kernels()) {}
   DenoisePass(const DenoisePass&) = delete;
   DenoisePass& operator=(const DenoisePass&) = delete;
 

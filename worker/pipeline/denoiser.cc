@@ -85,7 +85,7 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
     if (job.negative) mine = CombineTrueCfg(run(negative_), mine, job.true_cfg_scale);
     velocity.narrow(1, rows.image.begin, rows.image.size()).copy_(mine);
     if (layout.ranks > 1) GatherVelocity(velocity, layout, chunk_of_rank, communicator);
-    EulerStep(job.latents, velocity, job.sigmas[step], job.sigmas[step + 1]);
+    EulerStep(job.latents, velocity, job.sigmas[step], job.sigmas[step + 1], kernels_);
 
     // On a device this would wait for it in every step; there the pipeline looks once, after the
     // last.

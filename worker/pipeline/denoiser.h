@@ -32,6 +32,7 @@ class Denoiser {
  public:
   explicit Denoiser(const FluxTransformer& transformer, const DenoiseOptions& options = {})
       : config_(transformer.config()),
+        kernels_(transformer.kernels()),
         positive_(transformer, options),
         negative_(transformer, options) {}
 
@@ -52,6 +53,7 @@ class Denoiser {
 
  private:
   const FluxConfig& config_;
+  const KernelChoice kernels_;
   DenoisePass positive_, negative_;
 };
 

@@ -90,9 +90,11 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(options.model_dir));
   TESSERA_ASSIGN_OR_RETURN(PromptEncoder text,
                            PromptEncoder::Load(options.model_dir, weights, options.text_encoder));
-  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(options.model_dir, weights));
-  TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
-                           FluxTransformer::Load(options.model_dir, weights, compute.fp8));
+  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae,
+                           VaeDecoder::Load(options.model_dir, weights, options.kernels));
+  TESSERA_ASSIGN_OR_RETURN(
+      FluxTransformer transformer,
+      FluxTransformer::Load(options.model_dir, weights, compute.fp8, options.kernels));
 
   const FluxConfig& config = transformer.config();
   const TextEncoders& encoders = text.encoders();
@@ -113,7 +115,7 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   }
   MemoryCosts costs = CostsOf(config, vae.config(), encoders.t5_config(),
                               model.limits.max_sequence_length, compute);
-  std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device);
+  std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device, options.kernels);
   if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
   auto pipeline = std::unique_ptr<FluxPipeline>(

@@ -8,7 +8,7 @@
 #include "worker/comm/gloo/group_store.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/comm/single_communicator.h"
-#include "worker/kernels/cuda_library.h"
+#include "worker/kernels/cuda/cuda_library.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/engine.h"
 #include "worker/pipeline/process_memory.h"
@@ -36,15 +36,16 @@ absl::StatusOr<std::optional<Nccl>> OpenNcclFor(Collectives collectives,
   return Nccl{std::move(library), resolved.device, std::move(gpu)};
 }
 
-absl::Status ChooseCudaPath(const PipelineOptions& options) {
-  if (options.cuda_path == CudaPath::kTuned && options.device == "cpu") {
+bool IsTuned(const PipelineOptions& options) { return options.kernels != KernelChoice(); }
+
+absl::Status CheckKernels(const PipelineOptions& options) {
+  if (IsTuned(options) && options.device == "cpu") {
     return absl::InvalidArgumentError(
         "CUDA path tuned: expected device cuda or cuda:K, found \"cpu\"");
   }
-  if (options.cuda_path == CudaPath::kTuned && !CudaKernelsBuilt()) {
+  if (IsTuned(options) && !CudaKernelsBuilt()) {
     return absl::InvalidArgumentError("CUDA path tuned: this build has no CUDA kernels");
   }
-  SetCudaPath(options.cuda_path);
   return absl::OkStatus();
 }
 
@@ -149,11 +150,11 @@ absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& option
                                                    Collectives collectives) {
   KeepFreedMemory();
   TESSERA_ASSIGN_OR_RETURN(std::optional<Nccl> nccl, OpenNcclFor(collectives, options.device));
-  TESSERA_RETURN_IF_ERROR(ChooseCudaPath(options));
+  TESSERA_RETURN_IF_ERROR(CheckKernels(options));
   TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, Pipeline::Load(options));
-  const std::string kind = absl::StrCat(DeviceKind(options.device),
-                                        options.cuda_path == CudaPath::kTuned ? " tuned" : "",
-                                        nccl.has_value() ? " with NCCL" : "");
+  const std::string kind =
+      absl::StrCat(DeviceKind(options.device), IsTuned(options) ? " tuned" : "",
+                   nccl.has_value() ? " with NCCL" : "");
   return std::make_unique<LocalEngine>(std::move(pipeline), kind, std::move(nccl));
 }
 

@@ -30,7 +30,7 @@ struct PipelineOptions {
   int threads = 0;    // CPU threads of this rank; 0: all cores
   std::string weight_cache_dir;  // see WeightOptions::cache_dir
   TextEncoderPlace text_encoder = TextEncoderPlace::kEveryRank;
-  CudaPath cuda_path = CudaPath::kAten;  // on CUDA; for the whole process
+  KernelChoice kernels;          // on CUDA
   int64_t job_memory_bytes = 0;  // that a job may take beside the weights; 0: what is left of them
   LoadProgressCallback on_load_progress;
 };
