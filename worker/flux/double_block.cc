@@ -42,8 +42,8 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
   return {part(0), part(1), part(2)};
 }
 
-LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader) {
-  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps);
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer) {
+  if (consumer.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps);
   return LayerNormModulate(x, m.shift, m.scale, kEps);
 }
 

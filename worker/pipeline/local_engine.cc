@@ -83,11 +83,11 @@ class LocalEngine : public Engine {
                               .store_port = options.store_port,
                               .interface_address = options.interface_address,
                               .join_timeout_s = options.join_timeout_s,
-                              .abandon = BeginJoining()};
+                              .cancel = BeginJoining()};
     auto joined = Join(gloo);
     const std::lock_guard lock(mutex_);
     joining_.reset();
-    if (!abandoned_.ok()) return abandoned_;
+    if (!abort_reason_.ok()) return abort_reason_;
     if (!joined.ok()) return joined.status();
     communicator_ = *std::move(joined);
     return absl::OkStatus();
@@ -109,7 +109,7 @@ class LocalEngine : public Engine {
     const std::lock_guard lock(mutex_);
     if (communicator_ != nullptr) communicator_->Abort(reason);
     if (!joining_.has_value() || joining_->stop_requested()) return;
-    abandoned_ = reason;
+    abort_reason_ = reason;
     joining_->request_stop();
   }
 
@@ -127,7 +127,7 @@ class LocalEngine : public Engine {
 
   std::stop_token BeginJoining() {
     const std::lock_guard lock(mutex_);
-    abandoned_ = absl::OkStatus();
+    abort_reason_ = absl::OkStatus();
     return joining_.emplace().get_token();
   }
 
@@ -140,7 +140,7 @@ class LocalEngine : public Engine {
   std::mutex mutex_;
   std::unique_ptr<Communicator> communicator_;
   std::optional<std::stop_source> joining_;  // while JoinGroup goes on
-  absl::Status abandoned_;                   // why the latest JoinGroup had to end
+  absl::Status abort_reason_;                   // why the latest JoinGroup had to end
 };
 
 }  // namespace
