@@ -10,7 +10,7 @@
 #include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
 #include "worker/pipeline/denoise_pass.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/job_hooks.h"
 
 namespace tessera {
 

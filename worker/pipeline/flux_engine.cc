@@ -11,6 +11,7 @@
 #include "worker/kernels/cuda_library.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/engine.h"
+#include "worker/pipeline/flux_pipeline.h"
 #include "worker/pipeline/process_memory.h"
 
 namespace tessera {
@@ -48,10 +49,11 @@ absl::Status ChooseCudaPath(const PipelineOptions& options) {
   return absl::OkStatus();
 }
 
-class LocalEngine : public Engine {
+class FluxEngine : public Engine {
  public:
   // Without `nccl` ranks exchange tensors by Gloo.
-  LocalEngine(std::unique_ptr<Pipeline> pipeline, std::string device_kind, std::optional<Nccl> nccl)
+  FluxEngine(std::unique_ptr<FluxPipeline> pipeline, std::string device_kind,
+             std::optional<Nccl> nccl)
       : pipeline_(std::move(pipeline)),
         device_kind_(std::move(device_kind)),
         nccl_(std::move(nccl)) {}
@@ -131,7 +133,7 @@ class LocalEngine : public Engine {
     return joining_.emplace().get_token();
   }
 
-  const std::unique_ptr<Pipeline> pipeline_;
+  const std::unique_ptr<FluxPipeline> pipeline_;
   const std::string device_kind_;
   const std::optional<Nccl> nccl_;
   std::unique_ptr<GroupStore> store_;
@@ -140,7 +142,7 @@ class LocalEngine : public Engine {
   std::mutex mutex_;
   std::unique_ptr<Communicator> communicator_;
   std::optional<std::stop_source> joining_;  // while JoinGroup goes on
-  absl::Status abort_reason_;                   // why the latest JoinGroup had to end
+  absl::Status abort_reason_;                // why the latest JoinGroup had to end
 };
 
 }  // namespace
@@ -150,11 +152,11 @@ absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& option
   KeepFreedMemory();
   TESSERA_ASSIGN_OR_RETURN(std::optional<Nccl> nccl, OpenNcclFor(collectives, options.device));
   TESSERA_RETURN_IF_ERROR(ChooseCudaPath(options));
-  TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, Pipeline::Load(options));
+  TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<FluxPipeline> pipeline, FluxPipeline::Load(options));
   const std::string kind = absl::StrCat(DeviceKind(options.device),
                                         options.cuda_path == CudaPath::kTuned ? " tuned" : "",
                                         nccl.has_value() ? " with NCCL" : "");
-  return std::make_unique<LocalEngine>(std::move(pipeline), kind, std::move(nccl));
+  return std::make_unique<FluxEngine>(std::move(pipeline), kind, std::move(nccl));
 }
 
 }  // namespace tessera
