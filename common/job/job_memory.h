@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "common/plan/parallel_plan.h"
 
 namespace tessera {
 
@@ -16,8 +17,8 @@ struct JobSize {
   int64_t image_tokens = 0;
   int64_t ranks = 1;
   bool true_cfg = false;
-  bool replicated_text = false;  // every rank computes all text rows
-  bool stale_steps = false;      // keys and values outlive their step
+  TextMode text_mode = TextMode::kSplit;
+  StepSchedule schedule;
 };
 
 // Bytes that a job takes of a rank, beside the weights. A row is a token of the joint sequence of

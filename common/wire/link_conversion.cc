@@ -111,6 +111,31 @@ JobMemory FromLinkMemory(const pb::JobMemory& memory) {
           .shared = memory.shared()};
 }
 
+pb::JobStage ToProto(JobStage stage) {
+  switch (stage) {
+    case JobStage::kMemoryPlan:
+      return pb::JOB_STAGE_MEMORY_PLAN;
+    case JobStage::kTextEncode:
+      return pb::JOB_STAGE_TEXT_ENCODE;
+    case JobStage::kDenoise:
+      return pb::JOB_STAGE_DENOISE;
+    case JobStage::kVaeDecode:
+      return pb::JOB_STAGE_VAE_DECODE;
+    case JobStage::kQueue:
+    case JobStage::kPng:
+      return pb::JOB_STAGE_UNSPECIFIED;
+  }
+  return pb::JOB_STAGE_UNSPECIFIED;
+}
+
+std::optional<JobStage> FromProto(pb::JobStage stage) {
+  for (const JobStage each :
+       {JobStage::kMemoryPlan, JobStage::kTextEncode, JobStage::kDenoise, JobStage::kVaeDecode}) {
+    if (ToProto(each) == stage) return each;
+  }
+  return std::nullopt;
+}
+
 pb::JobReport MakeJobReport(const ImageResult& result) {
   pb::JobReport report;
   report.set_text_encode_s(result.times.text_encode_s);

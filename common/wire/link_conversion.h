@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/job/image_request.h"
 #include "common/job/job_memory.h"
+#include "common/job/job_stage.h"
 #include "common/model/model_info.h"
 #include "tessera/internal/v1/worker_link.pb.h"
 #include "tessera/v1/image_service.pb.h"
@@ -25,6 +27,11 @@ absl::StatusOr<ModelInfo> FromLinkModel(const internal::v1::ModelInfo& model);
 
 internal::v1::JobMemory ToProto(const JobMemory& memory);
 JobMemory FromLinkMemory(const internal::v1::JobMemory& memory);
+
+// UNSPECIFIED for the stages that workers know nothing of; absent for UNSPECIFIED and for values
+// that this build does not know.
+internal::v1::JobStage ToProto(JobStage stage);
+std::optional<JobStage> FromProto(internal::v1::JobStage stage);
 
 internal::v1::JobReport MakeJobReport(const ImageResult& result);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/job/job_stage.h"
 #include "server/jobs/job_listener.h"
 #include "server/loop/clock.h"
 #include "server/workers/job_run.h"
@@ -57,6 +58,7 @@ class Job {
     int number = 0;  // 1-based; 0 before the first
     int ranks = 0;
     TimePoint started_at;
+    JobStage stage = JobStage::kMemoryPlan;  // as rank 0 reported it
     int steps_done = 0;
   };
   // What ended attempts whose epoch did not last.
@@ -91,10 +93,10 @@ class Job {
   bool MayRunOn(int ranks) const;
   // kQueued -> kRunning.
   void StartAttempt(TimePoint now, int ranks);
+  void SetStage(JobStage stage) { attempt_.stage = stage; }
   void SetStepsDone(int steps_done) { attempt_.steps_done = steps_done; }
 
-  // "queue", "text_encode", "denoise", "vae_decode" or "png".
-  std::string Stage() const;
+  JobStage stage() const;
 
   // kRunning -> kStopping; `terminal` (kCancelled or kExpired) is where it will end.
   void Stop(JobState terminal);

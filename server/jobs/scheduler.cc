@@ -155,6 +155,10 @@ RunRequest Scheduler::MakeRun(const Job& job) const {
   return run;
 }
 
+void Scheduler::OnStageBegun(const internal::v1::JobKey& key, JobStage stage) {
+  if (running_ != nullptr && running_->id() == key.job_id()) running_->SetStage(stage);
+}
+
 void Scheduler::OnStepDone(const internal::v1::JobKey& key, int step) {
   if (running_ == nullptr || running_->id() != key.job_id()) return;
   running_->SetStepsDone(step);

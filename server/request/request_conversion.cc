@@ -1,7 +1,5 @@
 #include "server/request/request_conversion.h"
 
-#include "common/job/step_plan.h"
-
 namespace tessera {
 
 JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int ranks) {
@@ -14,10 +12,10 @@ JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int
               int64_t{effective.width() / size_multiple} * (effective.height() / size_multiple),
           .ranks = ranks,
           .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
-          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
-          .stale_steps = HasStaleStep(
-              effective.num_inference_steps(),
-              {.sync_steps = effective.sync_steps(), .refresh_every = effective.refresh_every()})};
+          .text_mode = effective.text_mode() == v1::TEXT_MODE_REPLICATED ? TextMode::kReplicated
+                                                                         : TextMode::kSplit,
+          .schedule = {.sync_steps = effective.sync_steps(),
+                       .refresh_every = effective.refresh_every()}};
 }
 
 v1::ModelDescription DescribeModel(const ModelInfo& model) {

@@ -8,8 +8,10 @@
 #include <string>
 #include <thread>
 
+#include "common/base/seconds_since.h"
 #include "common/base/status_macros.h"
 #include "common/png/png.h"
+#include "worker/base/exception_status.h"
 #include "worker/base/status_exception.h"
 #include "worker/comm/in_process_communicator.h"
 #include "worker/pipeline/compute_device.h"
@@ -22,10 +24,6 @@ namespace {
 // In-process ranks wait for each other at most this long.
 constexpr double kTimeoutS = 600;
 constexpr int kSizeMultiple = 16;  // of FLUX's VAE and packing, where no checkpoint tells
-
-double SecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 VaeConfig FluxVaeSizes() {
   return {.block_out_channels = {128, 256, 512, 512},
@@ -149,10 +147,8 @@ absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
         BenchRun other;
         try {
           RunRank(job, *group[rank], rank == 0 ? run : other);
-        } catch (const StatusException& e) {
-          statuses[rank] = e.status();
-        } catch (const std::exception& e) {
-          statuses[rank] = absl::InternalError(e.what());
+        } catch (...) {
+          statuses[rank] = StatusFromCurrentException();
         }
         if (!statuses[rank].ok()) group[rank]->Abort(statuses[rank]);
       });

@@ -45,9 +45,9 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
   return {part(0), part(1), part(2)};
 }
 
-LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader) {
-  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps, reader.kernels);
-  return LayerNormModulate(x, m.shift, m.scale, kEps, reader.kernels);
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer) {
+  if (consumer.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps, consumer.kernels);
+  return LayerNormModulate(x, m.shift, m.scale, kEps, consumer.kernels);
 }
 
 void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,

@@ -18,9 +18,9 @@ struct Modulation {
 // Branch `index` of a step's modulation vectors [batch or 1, 1, branches * 3 * inner_dim].
 Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_dim);
 
-// layer_norm(x) * (1 + scale) + shift, [B, rows, inner], in FP8 if `reader`, or each of several,
-// is.
-LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader);
+// layer_norm(x) * (1 + scale) + shift, [B, rows, inner], as input of the layer `consumer`: in FP8
+// if that layer is. Where several layers consume the result, all of them are alike.
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer);
 
 // One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024) as in
 // flux-spec section 7.

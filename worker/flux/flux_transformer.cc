@@ -16,10 +16,10 @@ RopeTable RopeRows(const RopeTable& table, int64_t begin, int64_t size) {
   return {table.cos.narrow(0, begin, size), table.sin.narrow(0, begin, size)};
 }
 
-// Hands out the parts of the last dimension one after another.
-class VectorParts {
+// Hands out slices of the last dimension, one after another.
+class ConsecutiveSlices {
  public:
-  explicit VectorParts(at::Tensor vectors) : vectors_(std::move(vectors)) {}
+  explicit ConsecutiveSlices(at::Tensor vectors) : vectors_(std::move(vectors)) {}
   at::Tensor Next(int64_t width) {
     begin_ += width;
     return vectors_.narrow(-1, begin_ - width, width);
@@ -85,7 +85,7 @@ FluxConditioning FluxTransformer::Prepare(const at::Tensor& text, const at::Tens
   std::vector<int64_t> sizes = activated.sizes().vec();
   sizes.back() = (12 * config_.num_layers + 3 * config_.num_single_layers + 2) * activated.size(-1);
   conditioning.modulation = at::empty(sizes, activated.options());
-  VectorParts places(conditioning.modulation);
+  ConsecutiveSlices places(conditioning.modulation);
   const auto write = [&](const Linear& linear) {
     places.Next(linear.bias.size(0)).copy_(linear(activated));
   };
@@ -116,7 +116,7 @@ at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64
   const RopeTable image_rope =
       RopeRows(conditioning.rope, text_tokens + rows.image.begin, image_count);
 
-  VectorParts vectors(conditioning.modulation[step]);
+  ConsecutiveSlices vectors(conditioning.modulation[step]);
   int64_t layer = 0;
   for (size_t i = 0; i < double_blocks_.size(); ++i, ++layer) {
     const at::Tensor image_vectors = vectors.Next(6 * inner),

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/plan/token_rows.h"
 #include "worker/flux/double_block.h"
 #include "worker/flux/flux_config.h"
 #include "worker/flux/rope.h"
 #include "worker/flux/single_block.h"
 #include "worker/flux/time_text_embedding.h"
-#include "worker/flux/token_rows.h"
 #include "worker/kernels/kernel_choice.h"
 
 namespace tessera {

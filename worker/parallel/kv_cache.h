@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "worker/flux/token_rows.h"
+#include "common/plan/token_rows.h"
 #include "worker/kernels/fp8_rows.h"
 #include "worker/kernels/kernel_choice.h"
 
@@ -40,13 +40,14 @@ class KvCache {
   void Reserve(const Shape& shape, const at::TensorOptions& options);
   void Free();
 
-  // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the
-  // exchange.
-  const at::Tensor& Layer(int64_t layer) const { return layers_[layer % layers_.size()]; }
-  // In kFp8, before and after the layer's turn in a step (nothing otherwise): makes Layer what was
-  // stored; stores these rows of it.
-  void Restore(int64_t layer) const;
-  void Store(int64_t layer, const RowRange& rows) const;
+  // The rows of a layer, to read and to write: [2, batch, rows, heads, head_dim], K, then V. The
+  // rows of one batch item are contiguous for the exchange. Where layers share one buffer, every
+  // layer's rows are that buffer.
+  const at::Tensor& Layer(int64_t layer) { return layers_[layer % layers_.size()]; }
+  // In kFp8, before and after the layer's turn in a step (nothing otherwise): Restore makes Layer
+  // what was stored; Store stores these rows of it.
+  void Restore(int64_t layer);
+  void Store(int64_t layer, const RowRange& rows);
 
   int64_t bytes() const;
 

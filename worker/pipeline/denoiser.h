@@ -6,12 +6,11 @@
 #include <optional>
 #include <vector>
 
-#include "common/job/step_plan.h"
+#include "common/plan/parallel_plan.h"
 #include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/parallel/chunk_layout.h"
 #include "worker/pipeline/denoise_pass.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/job_hooks.h"
 
 namespace tessera {
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/job/step_plan.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {
@@ -80,10 +79,8 @@ JobSize SizeOf(const ImageRequest& request, int size_multiple, int ranks) {
           .image_tokens = int64_t{request.width / size_multiple} * (request.height / size_multiple),
           .ranks = ranks,
           .true_cfg = request.true_cfg_scale > 1 && request.negative_prompt.has_value(),
-          .replicated_text = request.text_mode == TextMode::kReplicated,
-          .stale_steps = HasStaleStep(
-              request.num_inference_steps,
-              {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every})};
+          .text_mode = request.text_mode,
+          .schedule = {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every}};
 }
 
 }  // namespace tessera

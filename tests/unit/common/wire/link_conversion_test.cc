@@ -27,6 +27,16 @@ TEST(PixelChunksTest, AWholeNumberOfMebibytesEndsWithoutAnEmptyChunk) {
   EXPECT_EQ(MakePixelChunks(Key("j", 1, 2), {std::string(2 * kMiB, 'a')}).size(), 2u);
 }
 
+TEST(LinkMessagesTest, AStageArrivesUnlessTheServerAloneKnowsIt) {
+  for (const JobStage stage :
+       {JobStage::kMemoryPlan, JobStage::kTextEncode, JobStage::kDenoise, JobStage::kVaeDecode}) {
+    EXPECT_EQ(FromProto(ToProto(stage)), stage);
+  }
+  EXPECT_EQ(FromProto(ToProto(JobStage::kQueue)), std::nullopt);
+  EXPECT_EQ(FromProto(ToProto(JobStage::kPng)), std::nullopt);
+  EXPECT_EQ(FromProto(static_cast<internal::v1::JobStage>(99)), std::nullopt);
+}
+
 TEST(LinkMessagesTest, ARequestArrivesWithEveryField) {
   internal::v1::ImageRequest message;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"pb(

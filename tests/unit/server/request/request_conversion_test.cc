@@ -98,18 +98,18 @@ TEST(RequestConversionTest, ReadsTheSizeOfARequest) {
   EXPECT_EQ(size.image_tokens, 8);
   EXPECT_EQ(size.ranks, 3);
   EXPECT_FALSE(size.true_cfg);
-  EXPECT_FALSE(size.replicated_text);
-  EXPECT_TRUE(size.stale_steps);
+  EXPECT_EQ(size.text_mode, TextMode::kSplit);
+  EXPECT_EQ(size.schedule, (StepSchedule{.sync_steps = 1, .refresh_every = 0}));
   effective.set_true_cfg_scale(2);
   effective.set_text_mode(v1::TEXT_MODE_REPLICATED);
   effective.set_refresh_every(1);
   size = SizeOf(effective, 32, 3);
   EXPECT_TRUE(size.true_cfg);
-  EXPECT_TRUE(size.replicated_text);
-  EXPECT_FALSE(size.stale_steps);
+  EXPECT_EQ(size.text_mode, TextMode::kReplicated);
+  EXPECT_EQ(size.schedule, (StepSchedule{.sync_steps = 1, .refresh_every = 1}));
   effective.set_refresh_every(0);
   effective.set_sync_steps(5);
-  EXPECT_FALSE(SizeOf(effective, 32, 3).stale_steps);
+  EXPECT_EQ(SizeOf(effective, 32, 3).schedule.sync_steps, 5);
 }
 
 TEST(RequestConversionTest, BoundsTheReply) {

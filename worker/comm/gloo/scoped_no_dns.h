@@ -6,12 +6,12 @@ namespace tessera {
 // nor the hosts file answers fails at once. c10d looks up the name of every peer that it connects
 // to, for its log; a name server that is slow to answer would hold the joining of a group up for
 // seconds.
-class DnsPause {
+class ScopedNoDns {
  public:
-  DnsPause();
-  ~DnsPause();
-  DnsPause(const DnsPause&) = delete;
-  DnsPause& operator=(const DnsPause&) = delete;
+  ScopedNoDns();
+  ~ScopedNoDns();
+  ScopedNoDns(const ScopedNoDns&) = delete;
+  ScopedNoDns& operator=(const ScopedNoDns&) = delete;
 
  private:
   int name_servers_ = 0;  // that the thread has else

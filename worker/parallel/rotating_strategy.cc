@@ -1,8 +1,6 @@
-#include "worker/parallel/rotating_attention.h"
+#include "worker/parallel/rotating_strategy.h"
 
 #include <ATen/ATen.h>
-
-#include <utility>
 
 #include "worker/base/status_exception.h"
 
@@ -15,13 +13,14 @@ JointAttention::KeyValue RowsAt(const at::Tensor& key_value, int64_t begin, int6
 
 }  // namespace
 
-RotatingAttention::RotatingAttention(const KvCache& cache, const ChunkLayout& layout,
+RotatingAttention::RotatingAttention(const ParallelPlan& plan, KvCache& cache,
                                      Communicator& communicator)
-    : cache_(cache), layout_(layout), communicator_(communicator) {}
+    : plan_(plan), layout_(plan.layout()), cache_(cache), communicator_(communicator) {}
 
-void RotatingAttention::BeginStep(StepKind kind, std::vector<int> chunk_of_rank) {
-  kind_ = kind;
-  chunk_of_rank_ = std::move(chunk_of_rank);
+void RotatingAttention::BeginStep(int step) {
+  step_ = step;
+  kind_ = plan_.KindOf(step);
+  mine_ = plan_.RowsOf(step, communicator_.rank());
   open_layer_ = -1;
 }
 
@@ -33,28 +32,23 @@ const at::Tensor& RotatingAttention::Open(int64_t layer) {
 }
 
 void RotatingAttention::Close(int64_t layer) {
-  if (kind_ == StepKind::kSync) {
-    return cache_.Store(layer, {0, layout_.text_tokens + layout_.image_tokens});
-  }
-  const TokenRows mine = RowsOf(communicator_.rank());
-  cache_.Store(layer, mine.text);
+  if (kind_ == StepKind::kSync) return cache_.Store(layer, {0, layout_.tokens()});
+  cache_.Store(layer, mine_.text);
   cache_.Store(layer,
-               {layout_.text_tokens + mine.image.begin, layout_.text_tokens + mine.image.end});
+               {layout_.text_tokens + mine_.image.begin, layout_.text_tokens + mine_.image.end});
 }
 
 JointAttention::KeyValue RotatingAttention::TextRows(int64_t layer) {
-  const RowRange rows = RowsOf(communicator_.rank()).text;
-  return RowsAt(Open(layer), rows.begin, rows.size());
+  return RowsAt(Open(layer), mine_.text.begin, mine_.text.size());
 }
 
 JointAttention::KeyValue RotatingAttention::ImageRows(int64_t layer) {
-  const RowRange rows = RowsOf(communicator_.rank()).image;
-  return RowsAt(Open(layer), layout_.text_tokens + rows.begin, rows.size());
+  return RowsAt(Open(layer), layout_.text_tokens + mine_.image.begin, mine_.image.size());
 }
 
 at::Tensor RotatingAttention::Attend(int64_t layer, const at::Tensor& q) {
   const at::Tensor& key_value = Open(layer);  // [2, B, rows, heads, head_dim]
-  if (kind_ == StepKind::kSync && communicator_.size() > 1) GatherRows(key_value);
+  if (plan_.Exchanges(step_)) GatherRows(key_value);
   const at::Tensor k = key_value[0].transpose(1, 2), v = key_value[1].transpose(1, 2);
   const at::Tensor out =
       at::scaled_dot_product_attention(q.transpose(1, 2), k, v);  // [B, heads, rows, head_dim]
@@ -65,7 +59,7 @@ at::Tensor RotatingAttention::Attend(int64_t layer, const at::Tensor& q) {
 void RotatingAttention::GatherRows(const at::Tensor& key_value) const {
   std::vector<std::vector<at::Tensor>> pieces(communicator_.size());
   for (int rank = 0; rank < communicator_.size(); ++rank) {
-    const TokenRows rows = RowsOf(rank);
+    const TokenRows rows = plan_.RowsOf(step_, rank);
     for (const at::Tensor& side :
          {key_value[0], key_value[1]}) {  // K, then V: [B, rows, heads, head_dim]
       for (int64_t b = 0; b < side.size(0); ++b) {
@@ -78,6 +72,19 @@ void RotatingAttention::GatherRows(const at::Tensor& key_value) const {
     }
   }
   ThrowIfError(communicator_.AllGather(pieces));
+}
+
+KvCache::Shape RotatingStrategy::CacheShape(const KvCache::Shape& all) const {
+  if (plan().MostRows().outlive_step) return all;
+  KvCache::Shape shared = all;
+  shared.layers = 1;
+  shared.storage = KvStorage::kAsComputed;
+  return shared;
+}
+
+std::unique_ptr<StepAttention> RotatingStrategy::MakeAttention(KvCache& cache,
+                                                               Communicator& communicator) const {
+  return std::make_unique<RotatingAttention>(plan(), cache, communicator);
 }
 
 }  // namespace tessera

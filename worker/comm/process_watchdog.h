@@ -7,9 +7,9 @@ namespace tessera {
 
 // Ends this process with exit code 1 and a line on standard error, unless destroyed within
 // `limit_s`. For calls into a driver that may never return and that nothing can interrupt.
-class ProcessFuse {
+class ProcessWatchdog {
  public:
-  ProcessFuse(double limit_s, std::string what);
+  ProcessWatchdog(double limit_s, std::string what);
 
  private:
   std::jthread thread_;

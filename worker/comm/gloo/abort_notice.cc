@@ -1,4 +1,4 @@
-#include "worker/comm/gloo/last_words.h"
+#include "worker/comm/gloo/abort_notice.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,7 +12,7 @@ constexpr int kTag = 0;
 // As it travels, between processes of the same build: fixed size, since a receive is posted before
 // its length is known.
 struct Wire {
-  Farewell::Kind kind;
+  AbortNotice::Kind kind;
   int32_t about;
   int32_t length;
   char text[1012];
@@ -22,21 +22,21 @@ at::Tensor MakeBuffer() { return at::zeros({sizeof(Wire)}, at::kByte); }
 
 }  // namespace
 
-LastWords::LastWords(std::unique_ptr<GlooMesh> mesh, int rank, int size)
+AbortNotices::AbortNotices(std::unique_ptr<GlooMesh> mesh, int rank, int size)
     : mesh_(std::move(mesh)), rank_(rank) {
   for (int peer = 0; peer < size; ++peer) {
-    heard_.push_back(MakeBuffer());
+    received_.push_back(MakeBuffer());
     receiving_.push_back(peer == rank ? GlooTransfer(peer, nullptr)
-                                      : mesh_->Receive(heard_[peer], peer, kTag));
+                                      : mesh_->Receive(received_[peer], peer, kTag));
   }
 }
 
-void LastWords::Say(const Farewell& farewell, Deadline deadline) {
+void AbortNotices::Send(const AbortNotice& notice, Deadline deadline) {
   Wire wire = {};
-  wire.kind = farewell.kind;
-  wire.about = farewell.about;
-  wire.length = static_cast<int32_t>(std::min(farewell.text.size(), sizeof(wire.text)));
-  std::memcpy(wire.text, farewell.text.data(), wire.length);
+  wire.kind = notice.kind;
+  wire.about = notice.about;
+  wire.length = static_cast<int32_t>(std::min(notice.text.size(), sizeof(wire.text)));
+  std::memcpy(wire.text, notice.text.data(), wire.length);
   const at::Tensor buffer = MakeBuffer();
   std::memcpy(buffer.data_ptr(), &wire, sizeof(wire));
   std::vector<GlooTransfer> sending;
@@ -46,16 +46,16 @@ void LastWords::Say(const Farewell& farewell, Deadline deadline) {
   for (GlooTransfer& each : sending) each.Wait(deadline);
 }
 
-std::optional<Farewell> LastWords::Hear(int peer, Deadline deadline) {
+std::optional<AbortNotice> AbortNotices::Receive(int peer, Deadline deadline) {
   if (receiving_[peer].Wait(deadline) != GlooTransfer::Outcome::kDone) return std::nullopt;
   Wire wire;
-  std::memcpy(&wire, heard_[peer].data_ptr(), sizeof(wire));
+  std::memcpy(&wire, received_[peer].data_ptr(), sizeof(wire));
   const auto size = static_cast<int32_t>(receiving_.size());
   if (wire.about < 0 || wire.about >= size || wire.length < 0 ||
       wire.length > static_cast<int32_t>(sizeof(wire.text))) {
     return std::nullopt;
   }
-  return Farewell{wire.kind, wire.about, std::string(wire.text, wire.length)};
+  return AbortNotice{wire.kind, wire.about, std::string(wire.text, wire.length)};
 }
 
 }  // namespace tessera

@@ -7,13 +7,13 @@
 
 namespace tessera {
 
-// Cuts this process's TCP connections to host:port when the deadline passes or `early` is
+// Cuts this process's TCP connections to host:port when the deadline passes or `cancel` is
 // requested, and whatever is connected anew after it, until destroyed. c10d's TCPStore waits
 // without limit for the answers of a host that hangs and keeps its socket to itself; once the
 // connection is cut, its calls throw.
-class ConnectionCutter {
+class ConnectionTimeout {
  public:
-  ConnectionCutter(std::string host, int port, Deadline deadline, std::stop_token early);
+  ConnectionTimeout(std::string host, int port, Deadline deadline, std::stop_token cancel);
 
  private:
   std::jthread thread_;

@@ -1,4 +1,4 @@
-#include "worker/comm/gloo/connection_cutter.h"
+#include "worker/comm/gloo/connection_timeout.h"
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/strip.h"
+#include "common/base/sleep.h"
 
 namespace tessera {
 namespace {
@@ -58,23 +59,23 @@ void Cut(const std::set<std::string>& peers) {
 
 }  // namespace
 
-ConnectionCutter::ConnectionCutter(std::string host, int port, Deadline deadline,
-                                   std::stop_token early)
+ConnectionTimeout::ConnectionTimeout(std::string host, int port, Deadline deadline,
+                                     std::stop_token cancel)
     : thread_([host = std::move(host), port, deadline,
-               early = std::move(early)](const std::stop_token& stop) {
+               cancel = std::move(cancel)](const std::stop_token& stop) {
         std::mutex mutex;
         std::condition_variable_any changed;
-        const std::stop_callback hurry(early, [&] {
+        const std::stop_callback wake(cancel, [&] {
           const std::lock_guard lock(mutex);
           changed.notify_all();
         });
-        std::unique_lock lock(mutex);
-        changed.wait_until(lock, stop, deadline, [&] { return early.stop_requested(); });
+        {
+          std::unique_lock lock(mutex);
+          changed.wait_until(lock, stop, deadline, [&] { return cancel.stop_requested(); });
+        }
         while (!stop.stop_requested()) {
-          lock.unlock();
           Cut(Resolve(host, port));
-          lock.lock();
-          changed.wait_until(lock, stop, DeadlineIn(0.05), [] { return false; });
+          SleepFor(0.05, stop);
         }
       }) {}
 

@@ -1,4 +1,4 @@
-#include "worker/comm/gloo/dns_pause.h"
+#include "worker/comm/gloo/scoped_no_dns.h"
 
 #include <netinet/in.h>
 #include <resolv.h>
@@ -9,11 +9,11 @@ namespace tessera {
 
 // _res is the C library's resolver state of the calling thread (resolver(3)).
 
-DnsPause::DnsPause() {
+ScopedNoDns::ScopedNoDns() {
   if ((_res.options & RES_INIT) == 0) res_ninit(&_res);
   name_servers_ = std::exchange(_res.nscount, 0);
 }
 
-DnsPause::~DnsPause() { _res.nscount = name_servers_; }
+ScopedNoDns::~ScopedNoDns() { _res.nscount = name_servers_; }
 
 }  // namespace tessera

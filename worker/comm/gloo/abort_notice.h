@@ -11,8 +11,8 @@
 
 namespace tessera {
 
-// What a rank says before it closes its connections.
-struct Farewell {
+// What a rank tells the others before it closes its connections.
+struct AbortNotice {
   enum class Kind : int32_t {
     kFailed,  // this rank has an error of its own; `text` says which
     kLost,    // this rank gave up on rank `about`; `text` says how that one was missed
@@ -22,26 +22,26 @@ struct Farewell {
   std::string text;
 };
 
-// The farewells of a group. A rank that leaves says one to every peer first, so that connections
-// closed without one mean a dead process. The receives are posted from the start: a farewell needs
+// The notices of a group. A rank that leaves sends one to every peer first, so that connections
+// closed without one mean a dead process. The receives are posted from the start: a notice needs
 // no help of its reader to arrive.
-class LastWords {
+class AbortNotices {
  public:
   // `mesh` carries nothing else: a collective that runs out of time closes the connections of its
   // mesh.
-  LastWords(std::unique_ptr<GlooMesh> mesh, int rank, int size);
+  AbortNotices(std::unique_ptr<GlooMesh> mesh, int rank, int size);
 
   // Best effort, within the deadline: peers that are gone are passed over.
-  void Say(const Farewell& farewell, Deadline deadline);
+  void Send(const AbortNotice& notice, Deadline deadline);
 
-  // The peer's farewell, or nothing if it closed its connections, or kept silent until the
-  // deadline. Once per peer; no more Say after it.
-  std::optional<Farewell> Hear(int peer, Deadline deadline);
+  // The peer's notice, or nothing if it closed its connections, or kept silent until the
+  // deadline. Once per peer; no more Send after it.
+  std::optional<AbortNotice> Receive(int peer, Deadline deadline);
 
  private:
   std::unique_ptr<GlooMesh> mesh_;
   const int rank_;
-  std::vector<at::Tensor> heard_;        // by rank
+  std::vector<at::Tensor> received_;     // by rank
   std::vector<GlooTransfer> receiving_;  // by rank; this rank's own is void
 };
 

@@ -11,6 +11,7 @@
 #include "worker/kernels/cuda/cuda_library.h"
 #include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/engine.h"
+#include "worker/pipeline/flux_pipeline.h"
 #include "worker/pipeline/process_memory.h"
 
 namespace tessera {
@@ -49,10 +50,11 @@ absl::Status CheckKernels(const PipelineOptions& options) {
   return absl::OkStatus();
 }
 
-class LocalEngine : public Engine {
+class FluxEngine : public Engine {
  public:
   // Without `nccl` ranks exchange tensors by Gloo.
-  LocalEngine(std::unique_ptr<Pipeline> pipeline, std::string device_kind, std::optional<Nccl> nccl)
+  FluxEngine(std::unique_ptr<FluxPipeline> pipeline, std::string device_kind,
+             std::optional<Nccl> nccl)
       : pipeline_(std::move(pipeline)),
         device_kind_(std::move(device_kind)),
         nccl_(std::move(nccl)) {}
@@ -84,11 +86,11 @@ class LocalEngine : public Engine {
                               .store_port = options.store_port,
                               .interface_address = options.interface_address,
                               .join_timeout_s = options.join_timeout_s,
-                              .abandon = BeginJoining()};
+                              .cancel = BeginJoining()};
     auto joined = Join(gloo);
     const std::lock_guard lock(mutex_);
     joining_.reset();
-    if (!abandoned_.ok()) return abandoned_;
+    if (!abort_reason_.ok()) return abort_reason_;
     if (!joined.ok()) return joined.status();
     communicator_ = *std::move(joined);
     return absl::OkStatus();
@@ -110,7 +112,7 @@ class LocalEngine : public Engine {
     const std::lock_guard lock(mutex_);
     if (communicator_ != nullptr) communicator_->Abort(reason);
     if (!joining_.has_value() || joining_->stop_requested()) return;
-    abandoned_ = reason;
+    abort_reason_ = reason;
     joining_->request_stop();
   }
 
@@ -128,11 +130,11 @@ class LocalEngine : public Engine {
 
   std::stop_token BeginJoining() {
     const std::lock_guard lock(mutex_);
-    abandoned_ = absl::OkStatus();
+    abort_reason_ = absl::OkStatus();
     return joining_.emplace().get_token();
   }
 
-  const std::unique_ptr<Pipeline> pipeline_;
+  const std::unique_ptr<FluxPipeline> pipeline_;
   const std::string device_kind_;
   const std::optional<Nccl> nccl_;
   std::unique_ptr<GroupStore> store_;
@@ -141,7 +143,7 @@ class LocalEngine : public Engine {
   std::mutex mutex_;
   std::unique_ptr<Communicator> communicator_;
   std::optional<std::stop_source> joining_;  // while JoinGroup goes on
-  absl::Status abandoned_;                   // why the latest JoinGroup had to end
+  absl::Status abort_reason_;                // why the latest JoinGroup had to end
 };
 
 }  // namespace
@@ -151,11 +153,11 @@ absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& option
   KeepFreedMemory();
   TESSERA_ASSIGN_OR_RETURN(std::optional<Nccl> nccl, OpenNcclFor(collectives, options.device));
   TESSERA_RETURN_IF_ERROR(CheckKernels(options));
-  TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, Pipeline::Load(options));
+  TESSERA_ASSIGN_OR_RETURN(std::unique_ptr<FluxPipeline> pipeline, FluxPipeline::Load(options));
   const std::string kind =
       absl::StrCat(DeviceKind(options.device), IsTuned(options) ? " tuned" : "",
                    nccl.has_value() ? " with NCCL" : "");
-  return std::make_unique<LocalEngine>(std::move(pipeline), kind, std::move(nccl));
+  return std::make_unique<FluxEngine>(std::move(pipeline), kind, std::move(nccl));
 }
 
 }  // namespace tessera

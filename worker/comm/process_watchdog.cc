@@ -1,22 +1,17 @@
-#include "worker/comm/process_fuse.h"
+#include "worker/comm/process_watchdog.h"
 
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "worker/comm/deadline.h"
+#include "common/base/sleep.h"
 
 namespace tessera {
 
-ProcessFuse::ProcessFuse(double limit_s, std::string what)
+ProcessWatchdog::ProcessWatchdog(double limit_s, std::string what)
     : thread_([limit_s, what = std::move(what)](const std::stop_token& stop) {
-        std::mutex mutex;
-        std::condition_variable_any never;
-        std::unique_lock lock(mutex);
-        never.wait_until(lock, stop, DeadlineIn(limit_s), [] { return false; });
+        SleepFor(limit_s, stop);
         if (stop.stop_requested()) return;
         EndProcess(absl::StrFormat("%s did not end within %g s", what, limit_s));
       }) {}

@@ -1,4 +1,4 @@
-#include "worker/parallel/chunk_layout.h"
+#include "common/plan/chunk_layout.h"
 
 #include <algorithm>
 
