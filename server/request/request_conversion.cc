@@ -1,24 +1,6 @@
 #include "server/request/request_conversion.h"
 
-#include "common/job/step_plan.h"
-
 namespace tessera {
-
-JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int ranks) {
-  return {.width = effective.width(),
-          .height = effective.height(),
-          .images = effective.num_images(),
-          .steps = effective.num_inference_steps(),
-          .text_tokens = effective.max_sequence_length(),
-          .image_tokens =
-              int64_t{effective.width() / size_multiple} * (effective.height() / size_multiple),
-          .ranks = ranks,
-          .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
-          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
-          .stale_steps = HasStaleStep(
-              effective.num_inference_steps(),
-              {.sync_steps = effective.sync_steps(), .refresh_every = effective.refresh_every()})};
-}
 
 v1::ModelDescription DescribeModel(const ModelInfo& model) {
   v1::ModelDescription description;
