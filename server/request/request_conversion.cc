@@ -1,5 +1,8 @@
 #include "server/request/request_conversion.h"
 
+#include "common/request/request_fields.h"
+#include "server/request/validation.h"
+
 namespace tessera {
 
 v1::ModelDescription DescribeModel(const ModelInfo& model) {
@@ -7,14 +10,7 @@ v1::ModelDescription DescribeModel(const ModelInfo& model) {
   description.set_name(model.name);
   description.set_fingerprint(model.fingerprint);
   description.set_guidance_embeds(model.guidance_embeds);
-  v1::GenerateImageRequest& defaults = *description.mutable_defaults();
-  defaults.set_true_cfg_scale(1);
-  defaults.set_num_inference_steps(model.defaults.num_inference_steps);
-  defaults.set_guidance_scale(model.defaults.guidance_scale);
-  defaults.set_num_images(1);
-  defaults.set_max_sequence_length(model.defaults.max_sequence_length);
-  defaults.set_width(model.defaults.width);
-  defaults.set_height(model.defaults.height);
+  FillFields(*description.mutable_defaults(), {.model = &model.defaults}, RequestFields());
   description.set_size_multiple(model.limits.size_multiple);
   description.set_min_size(model.limits.min_size);
   description.set_max_size(model.limits.max_size);

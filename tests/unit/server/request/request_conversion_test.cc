@@ -20,7 +20,10 @@ TEST(RequestConversionTest, ReadsAndDescribesTheWorkersModel) {
   EXPECT_EQ(description.name(), "fake-flux");
   EXPECT_EQ(description.defaults().num_inference_steps(), 4);
   EXPECT_EQ(description.defaults().width(), 64);
+  EXPECT_EQ(description.defaults().true_cfg_scale(), 1);
+  EXPECT_EQ(description.defaults().num_images(), 1);
   EXPECT_FALSE(description.defaults().has_seed());
+  EXPECT_FALSE(description.defaults().has_sync_steps());
   EXPECT_EQ(description.max_images(), 4);
 }
 
