@@ -61,6 +61,11 @@ template CLI::Validator NumberIn<int64_t>(int64_t, int64_t);
 template CLI::Validator NumberIn<uint64_t>(uint64_t, uint64_t);
 template CLI::Validator NumberIn<double>(double, double);
 
+CLI::Validator NotEmpty() {
+  const auto check = [](std::string& text) { return text.empty() ? "must not be empty" : ""; };
+  return CLI::Validator(check, "");
+}
+
 void ParseFlags(CLI::App& app, int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];

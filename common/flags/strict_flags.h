@@ -17,6 +17,9 @@ template <typename T>
 CLI::Validator NumberIn(T least = std::numeric_limits<T>::lowest(),
                         T most = std::numeric_limits<T>::max());
 
+// Refuses an empty text. Hand it to CLI::Option::check.
+CLI::Validator NotEmpty();
+
 // As app.parse(argc, argv), but refuses `--name=` without a value, for which CLI11 would take the
 // next argument. Throws CLI::ParseError.
 void ParseFlags(CLI::App& app, int argc, const char* const* argv);
