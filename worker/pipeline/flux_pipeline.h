@@ -67,6 +67,7 @@ class FluxPipeline {
   FluxPipeline(const FluxPipeline&) = delete;
   FluxPipeline& operator=(const FluxPipeline&) = delete;
 
+  // Refuses what the engine cannot compute; the server has checked requests against the limits.
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,

@@ -13,20 +13,28 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr StepSchedule kExact = {.refresh_every = 1};
+constexpr StepSchedule kExactSteps = {.sync_steps = 1, .refresh_every = 1};
+constexpr StepSchedule kStaleSteps = {.sync_steps = 1, .refresh_every = 0};
 
-// 8 image tokens and 4 text tokens; two stale steps after one sync step.
+// 8 image tokens and 4 text tokens; no step is stale.
 JobSize Small() {
-  return {.width = 64, .height = 32, .images = 1, .steps = 3, .text_tokens = 4, .image_tokens = 8};
+  return {.width = 64,
+          .height = 32,
+          .images = 1,
+          .steps = 3,
+          .text_tokens = 4,
+          .image_tokens = 8,
+          .schedule = kExactSteps};
 }
 
 TEST(JobMemoryTest, LayersShareABufferUnlessKeysAndValuesOutliveTheirStep) {
   const MemoryCosts costs = {.layers = 10, .kv_row = 100};
   JobSize size = Small();
+  size.schedule = kStaleSteps;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 12 * 100);  // one rank has no stale steps
   size.ranks = 3;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 10 * 12 * 100);
-  size.schedule = kExact;
+  size.schedule = kExactSteps;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 12 * 100);
 }
 
@@ -42,6 +50,7 @@ TEST(JobMemoryTest, OneLayerIsOpenWhereLayersAreStoredPacked) {
   const MemoryCosts costs = {.layers = 10, .kv_row = 60, .open_layer_row = 100};
   JobSize size = Small();
   size.ranks = 2;
+  size.schedule = kStaleSteps;
   size.true_cfg = true;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 2 * 12 * (10 * 60 + 100));
 }
@@ -65,9 +74,8 @@ TEST(JobMemoryTest, RecordedStepsKeepTheirActivationsBesideAllElse) {
   JobSize size = Small();
   EXPECT_EQ(NeedOf(size, costs).recorded, 12 * 100);
   size.ranks = 3;
-  size.schedule = kExact;
   EXPECT_EQ(NeedOf(size, costs).recorded, 0);  // every step exchanges
-  size.schedule = {};
+  size.schedule = kStaleSteps;
   const MemoryNeed need = NeedOf(size, costs);
   EXPECT_EQ(need.recorded, (2 + 3) * 100);
   EXPECT_EQ(need.activations, 64 * 32);
