@@ -163,12 +163,11 @@ absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags)
   options.core.group.size = flags.group_size;
   options.core.group.min_ranks = flags.min_ranks;
   options.core.group.regroup_wait_s = flags.regroup_wait_s;
-  options.core.scheduler.max_attempts = flags.max_attempts;
-  options.core.scheduler.retry_window_s = flags.retry_window_s;
+  options.core.scheduler.retry.max_attempts = flags.max_attempts;
+  options.core.scheduler.retry.retry_window_s = flags.retry_window_s;
   options.core.calls.max_bytes = static_cast<int64_t>(flags.answer_cache_mb) << 20;
-  options.core.calls.max_unary_reply_bytes = flags.max_unary_reply_bytes;
   options.core.scheduler.max_queue_length = flags.max_queue_length;
-  options.core.scheduler.max_unary_reply_bytes = flags.max_unary_reply_bytes;
+  options.max_unary_reply_bytes = flags.max_unary_reply_bytes;
   options.core.scheduler.defaults = {
       .sync_steps = flags.sync_steps,
       .refresh_every = flags.refresh_every,

@@ -35,7 +35,7 @@ struct ServerFlags {
   std::string tls_key;
   std::string tls_client_ca;
   int max_queue_length = 32;
-  int64_t max_unary_reply_bytes = 4 << 20;
+  int64_t max_unary_reply_bytes = kDefaultMaxUnaryReplyBytes;
   std::string text_mode = "split";
   int sync_steps = 1;
   int refresh_every = 0;

@@ -70,7 +70,7 @@ TesseraServer::TesseraServer(TesseraServerOptions options)
       loop_(clock_),
       core_(options_.core, clock_, loop_, options_.model, options_.launcher, DrawSeed,
             [this](bool ready) { SetServing(ready); }),
-      image_service_(core_, clock_),
+      image_service_(core_, clock_, options_.max_unary_reply_bytes),
       worker_link_service_(core_, options_.worker_token) {}
 
 TesseraServer::~TesseraServer() { Stop(); }

@@ -12,6 +12,7 @@
 #include "server/core/server_core.h"
 #include "server/loop/event_loop.h"
 #include "server/rpc/image_service.h"
+#include "server/rpc/reply_limit.h"
 #include "server/rpc/worker_link_service.h"
 
 namespace tessera {
@@ -28,6 +29,7 @@ struct TesseraServerOptions {
   std::string worker_listen = "127.0.0.1:0";  // of the workers' links; port 0: any
   std::optional<TlsOptions> tls;              // of the public listener
   std::string worker_token;
+  int64_t max_unary_reply_bytes = kDefaultMaxUnaryReplyBytes;
   ServerCoreOptions core;
   std::optional<ModelInfo> model;      // absent: the first worker's
   WorkerLauncher* launcher = nullptr;  // outlives the server

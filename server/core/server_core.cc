@@ -22,8 +22,8 @@ ServerCore::ServerCore(const ServerCoreOptions& options, const Clock& clock, Eve
       pool_(options.pool, clock, launcher, model),
       group_(options.group, clock, pool_),
       png_threads_(loop),
-      scheduler_(options.scheduler, clock, group_, png_threads_, std::move(draw_seed)),
-      calls_(options.calls, clock, scheduler_),
+      scheduler_(options.scheduler, clock, group_, png_threads_, observers_, std::move(draw_seed)),
+      calls_(options.calls, clock, scheduler_, observers_),
       on_ready_changed_(std::move(on_ready_changed)) {
   pool_.SetListener(group_);
   group_.SetListener(scheduler_);
@@ -35,7 +35,7 @@ TimePoint ServerCore::OnTime(TimePoint now) {
   pool_.OnTime(now);
   group_.OnTime(now);
   scheduler_.OnTime(now);
-  const bool ready = group_.whole() && !scheduler_.draining();
+  const bool ready = group_.healthy() && !scheduler_.draining();
   if (ready != was_ready_) {
     was_ready_ = ready;
     on_ready_changed_(ready);
@@ -43,12 +43,12 @@ TimePoint ServerCore::OnTime(TimePoint now) {
   return std::min({pool_.NextDue(), group_.NextDue(), scheduler_.NextDue()});
 }
 
-std::string ServerCore::Submit(v1::GenerateImageRequest request, ReplyKind reply,
+std::string ServerCore::Submit(v1::GenerateImageRequest request, int64_t max_reply_bytes,
                                TimePoint deadline, std::shared_ptr<JobListener> listener) {
   std::string id = absl::StrFormat("%s-%06d", id_prefix_, ++last_job_);
   JobSpec spec = {.id = id,
                   .request = std::move(request),
-                  .reply = reply,
+                  .max_reply_bytes = max_reply_bytes,
                   .submitted_at = clock_.Now(),
                   .deadline = deadline};
   loop_.Post([this, spec = std::move(spec), listener = std::move(listener)]() mutable {
@@ -57,8 +57,8 @@ std::string ServerCore::Submit(v1::GenerateImageRequest request, ReplyKind reply
   return id;
 }
 
-void ServerCore::Abandon(std::string call_id) {
-  loop_.Post([this, call_id = std::move(call_id)] { calls_.Abandon(call_id); });
+void ServerCore::Cancel(std::string call_id) {
+  loop_.Post([this, call_id = std::move(call_id)] { calls_.Cancel(call_id); });
 }
 
 void ServerCore::Describe(absl::AnyInvocable<void(v1::GetServerInfoResponse)> done) {
@@ -74,9 +74,7 @@ v1::GetServerInfoResponse ServerCore::ServerInfo() const {
   info.set_default_sync_steps(options_.defaults.sync_steps);
   info.set_default_refresh_every(options_.defaults.refresh_every);
   info.set_default_text_mode(options_.defaults.text_mode);
-  info.set_max_unary_reply_bytes(options_.max_unary_reply_bytes);
-  *info.mutable_jobs() = scheduler_.tallies();
-  info.mutable_jobs()->set_joined(calls_.joined());
+  *info.mutable_jobs() = job_counter_.tallies();
   return info;
 }
 

@@ -9,6 +9,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/jobs/idempotent_calls.h"
+#include "server/jobs/job_counter.h"
+#include "server/jobs/job_log.h"
 #include "server/jobs/picture_encoder.h"
 #include "server/jobs/scheduler.h"
 #include "server/loop/event_loop.h"
@@ -40,9 +42,11 @@ class ServerCore {
 
   // Returns the call's id, which is the job's if the call makes one. The listener hears how it
   // ends, in any case.
-  std::string Submit(v1::GenerateImageRequest request, ReplyKind reply, TimePoint deadline,
+  // Its reply may take `max_reply_bytes`: what may take more is refused.
+  std::string Submit(v1::GenerateImageRequest request, int64_t max_reply_bytes, TimePoint deadline,
                      std::shared_ptr<JobListener> listener);
-  void Abandon(std::string call_id);
+  // The client of this call has left.
+  void Cancel(std::string call_id);
   void Describe(absl::AnyInvocable<void(v1::GetServerInfoResponse)> done);
 
   void OnLinkMessage(std::shared_ptr<WorkerChannel> channel, internal::v1::ConnectRequest message);
@@ -72,6 +76,9 @@ class ServerCore {
   WorkerPool pool_;
   WorkerGroup group_;
   PngThreads png_threads_;
+  JobLog job_log_;
+  JobCounter job_counter_;
+  JobObservers observers_{{&job_log_, &job_counter_}};
   Scheduler scheduler_;
   IdempotentCalls calls_;
   ReadyCallback on_ready_changed_;

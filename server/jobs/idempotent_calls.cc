@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "server/jobs/job_errors.h"
-#include "spdlog/spdlog.h"
 
 namespace tessera {
 namespace {
@@ -23,6 +22,15 @@ int64_t BytesOf(const JobSuccess& success) {
   return bytes;
 }
 
+// The result, or the error that it does not fit the reply of this call.
+JobResult ReplyTo(int64_t max_reply_bytes, const JobResult& result) {
+  const JobSuccess* success = std::get_if<JobSuccess>(&result);
+  if (success == nullptr) return result;
+  const int64_t bytes = BytesOf(*success);
+  if (bytes <= max_reply_bytes) return result;
+  return ReplyTooLarge(bytes, max_reply_bytes);
+}
+
 }  // namespace
 
 // A job and the calls that wait for it, of which there is at least one until it has ended. Tells
@@ -37,7 +45,7 @@ class IdempotentCalls::SharedJob final : public JobListener {
   size_t calls() const { return calls_.size(); }
 
   void Add(const JobSpec& spec, std::shared_ptr<JobListener> listener) {
-    calls_.push_back({spec.id, spec.reply, std::move(listener)});
+    calls_.push_back({spec.id, spec.max_reply_bytes, std::move(listener)});
     JobListener& added = *calls_.back().listener;
     if (position_.has_value()) added.OnQueued(*position_, wait_s_);
     if (attempt_ > 0) added.OnAttemptStarted(attempt_, ranks_);
@@ -81,14 +89,14 @@ class IdempotentCalls::SharedJob final : public JobListener {
     for (const Call& call : calls) owner_.job_of_call_.erase(call.id);
     owner_.OnFinished(*this, result);
     for (const Call& call : calls) {
-      call.listener->OnFinished(owner_.ReplyTo(call.reply, result));
+      call.listener->OnFinished(ReplyTo(call.max_reply_bytes, result));
     }
   }
 
  private:
   struct Call {
     std::string id;
-    ReplyKind reply;
+    int64_t max_reply_bytes;
     std::shared_ptr<JobListener> listener;
   };
 
@@ -107,8 +115,8 @@ class IdempotentCalls::SharedJob final : public JobListener {
 };
 
 IdempotentCalls::IdempotentCalls(const IdempotentCallsOptions& options, const Clock& clock,
-                                 Scheduler& scheduler)
-    : options_(options), clock_(clock), scheduler_(scheduler) {}
+                                 Scheduler& scheduler, JobObserver& observer)
+    : options_(options), clock_(clock), scheduler_(scheduler), observer_(observer) {}
 
 IdempotentCalls::~IdempotentCalls() = default;
 
@@ -124,13 +132,12 @@ void IdempotentCalls::Submit(JobSpec spec, std::shared_ptr<JobListener> listener
     FieldViolation other = {"request_id", "belongs to a request of other content"};
     return scheduler_.Refuse(spec, *listener, InvalidRequest({std::move(other)}));
   }
-  ++joined_;
   if (entry.answer.has_value()) {
-    spdlog::info("event=call_answered_again call={} job={}", spec.id,
-                 entry.answer->success.metadata.job_id());
-    return listener->OnFinished(ReplyTo(spec.reply, entry.answer->success));
+    const JobSuccess& success = entry.answer->success;
+    Notify(JobEvent::kAnsweredAgain, spec, success.metadata.job_id());
+    return listener->OnFinished(ReplyTo(spec.max_reply_bytes, success));
   }
-  spdlog::info("event=call_joined call={} job={}", spec.id, entry.job->job_id());
+  Notify(JobEvent::kJoined, spec, entry.job->job_id());
   job_of_call_[spec.id] = entry.job;
   scheduler_.ExtendDeadline(entry.job->job_id(), spec.deadline);
   entry.job->Add(spec, std::move(listener));
@@ -146,9 +153,9 @@ void IdempotentCalls::Start(JobSpec spec, std::string content,
   scheduler_.Submit(std::move(spec), job);  // which may end it at once
 }
 
-void IdempotentCalls::Abandon(const std::string& call_id) {
+void IdempotentCalls::Cancel(const std::string& call_id) {
   const auto it = job_of_call_.find(call_id);
-  if (it == job_of_call_.end()) return scheduler_.Abandon(call_id);
+  if (it == job_of_call_.end()) return scheduler_.Cancel(call_id);
   const std::shared_ptr<SharedJob> job = it->second;
   if (job->calls() > 1) {
     job_of_call_.erase(it);
@@ -158,7 +165,7 @@ void IdempotentCalls::Abandon(const std::string& call_id) {
   // Whoever comes now with this id gets a job of its own.
   const auto entry = entries_.find(job->request_id());
   if (entry != entries_.end() && entry->second.job == job) entries_.erase(entry);
-  scheduler_.Abandon(job->job_id());
+  scheduler_.Cancel(job->job_id());
 }
 
 void IdempotentCalls::OnFinished(const SharedJob& job, const JobResult& result) {
@@ -178,12 +185,8 @@ void IdempotentCalls::OnFinished(const SharedJob& job, const JobResult& result) 
   ForgetOldAnswers();
 }
 
-JobResult IdempotentCalls::ReplyTo(ReplyKind reply, const JobResult& result) const {
-  const JobSuccess* success = std::get_if<JobSuccess>(&result);
-  if (reply == ReplyKind::kStream || success == nullptr) return result;
-  const int64_t bytes = BytesOf(*success);
-  if (bytes <= options_.max_unary_reply_bytes) return result;
-  return ReplyTooLarge(bytes, options_.max_unary_reply_bytes);
+void IdempotentCalls::Notify(JobEvent event, const JobSpec& call, const std::string& job_id) {
+  observer_.OnTransition({.event = event, .call = call, .job_id = job_id, .now = clock_.Now()});
 }
 
 void IdempotentCalls::ForgetOldAnswers() {

@@ -13,8 +13,8 @@ const char* JobStateName(JobState state) {
       return "queued";
     case JobState::kRunning:
       return "running";
-    case JobState::kStopping:
-      return "stopping";
+    case JobState::kCancelling:
+      return "cancelling";
     case JobState::kEncoding:
       return "encoding";
     case JobState::kSucceeded:
@@ -40,9 +40,9 @@ bool IsLegalTransition(JobState from, JobState to) {
       return to == JobState::kRunning || to == JobState::kFailed || to == JobState::kCancelled ||
              to == JobState::kExpired;
     case JobState::kRunning:
-      return to == JobState::kStopping || to == JobState::kEncoding || to == JobState::kFailed ||
+      return to == JobState::kCancelling || to == JobState::kEncoding || to == JobState::kFailed ||
              to == JobState::kQueued;
-    case JobState::kStopping:
+    case JobState::kCancelling:
       return to == JobState::kCancelled || to == JobState::kExpired;
     case JobState::kEncoding:
       return IsTerminal(to);
@@ -84,9 +84,9 @@ JobStage Job::stage() const {
   return state_ == JobState::kEncoding ? JobStage::kPng : attempt_.stage;
 }
 
-void Job::Stop(JobState terminal) {
-  MoveTo(JobState::kStopping);
-  stopping_towards_ = terminal;
+void Job::Cancel(JobState terminal) {
+  MoveTo(JobState::kCancelling);
+  cancelled_as_ = terminal;
 }
 
 void Job::Finish(JobState terminal, JobResult result) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,14 +17,14 @@
 namespace tessera {
 
 enum class JobState {
-  kQueued,     // waits for a group, or for the model to be known
-  kRunning,    // a group works on it
-  kStopping,   // the group was told to stop: the client left or the deadline passed
-  kEncoding,   // the group has made its pictures and is done with it; PNGs are being written
-  kSucceeded,  // terminal: the client gets the pictures
-  kFailed,     // terminal: the client gets an error
-  kCancelled,  // terminal: the client gave it up
-  kExpired,    // terminal: the deadline passed
+  kQueued,      // waits for a group, or for the model to be known
+  kRunning,     // a group works on it
+  kCancelling,  // the group was told to leave it: the client left or the deadline passed
+  kEncoding,    // the group has made its pictures and is done with it; PNGs are being written
+  kSucceeded,   // terminal: the client gets the pictures
+  kFailed,      // terminal: the client gets an error
+  kCancelled,   // terminal: the client gave it up
+  kExpired,     // terminal: the deadline passed
 };
 
 const char* JobStateName(JobState state);
@@ -32,20 +33,18 @@ bool IsTerminal(JobState state);
 
 // Every transition a job may take:
 //   kQueued   -> kRunning | kFailed | kCancelled | kExpired
-//   kRunning  -> kStopping | kEncoding | kFailed
+//   kRunning  -> kCancelling | kEncoding | kFailed
 //             -> kQueued, when it was interrupted and may run again
-//   kStopping -> kCancelled | kExpired
+//   kCancelling -> kCancelled | kExpired
 //   kEncoding -> kSucceeded | kFailed | kCancelled | kExpired
 bool IsLegalTransition(JobState from, JobState to);
-
-// How the client wants its pictures.
-enum class ReplyKind { kUnary, kStream };
 
 // What a client asked for.
 struct JobSpec {
   std::string id;
   v1::GenerateImageRequest request;  // as it came
-  ReplyKind reply = ReplyKind::kStream;
+  // What the door that it came through can answer with.
+  int64_t max_reply_bytes = std::numeric_limits<int64_t>::max();
   TimePoint submitted_at;
   TimePoint deadline = kNever;
 };
@@ -62,7 +61,7 @@ class Job {
     JobStage stage = JobStage::kMemoryPlan;  // as rank 0 reported it
     int steps_done = 0;
   };
-  // What ended attempts whose epoch did not last.
+  // The attempts that ended with their epoch.
   struct Interruptions {
     TimePoint first_at = kNever;
     std::string latest;  // in words
@@ -86,10 +85,10 @@ class Job {
     size_ = size;
   }
 
-  // Tells the listener, unless it knows.
+  // Tells the listener the position, unless the listener knows it already.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
 
-  // Any number of times later than it was.
+  // ExtendDeadline may be called any number of times; the deadline never comes nearer.
   TimePoint deadline() const { return deadline_; }
   void ExtendDeadline(TimePoint deadline) { deadline_ = std::max(deadline_, deadline); }
 
@@ -104,9 +103,9 @@ class Job {
 
   JobStage stage() const;
 
-  // kRunning -> kStopping; `terminal` (kCancelled or kExpired) is where it will end.
-  void Stop(JobState terminal);
-  JobState stopping_towards() const { return stopping_towards_; }
+  // kRunning -> kCancelling; it will end as `terminal`: kCancelled or kExpired.
+  void Cancel(JobState terminal);
+  JobState cancelled_as() const { return cancelled_as_; }
 
   const Interruptions& interruptions() const { return interruptions_; }
   // The epoch of its attempt has ended.
@@ -126,7 +125,7 @@ class Job {
   const JobSpec spec_;
   const std::shared_ptr<JobListener> listener_;
   JobState state_ = JobState::kQueued;
-  JobState stopping_towards_ = JobState::kCancelled;
+  JobState cancelled_as_ = JobState::kCancelled;
   std::optional<v1::GenerateImageRequest> effective_;
   JobSize size_;
   TimePoint deadline_;

@@ -27,26 +27,33 @@ std::optional<double> JobPredictor::Remaining(const Job& running) const {
   return text_encode_s + steps_left * prediction->step_s + prediction->finish_s;
 }
 
-std::optional<double> JobPredictor::WaitAt(int place, const JobQueue& queue,
-                                           const Job* running) const {
-  double wait_s = 0;
-  if (running != nullptr) {
-    const std::optional<double> remaining_s = Remaining(*running);
-    if (!remaining_s.has_value()) return std::nullopt;
-    wait_s = *remaining_s;
-  }
-  for (int i = 0; i < place; ++i) {
-    const std::optional<Prediction> prediction = Predict(queue.at(i));
-    if (!prediction.has_value()) return std::nullopt;
-    wait_s += prediction->total_s;
-  }
-  return wait_s;
+std::optional<double> JobPredictor::WaitBehind(const Job* running) const {
+  return running == nullptr ? 0 : Remaining(*running);
 }
 
-double JobPredictor::ShortestWaitAt(int place, const JobQueue& queue) const {
+std::optional<double> JobPredictor::WaitBehind(const Job& job, std::optional<double> wait_s) const {
+  const std::optional<Prediction> prediction = Predict(job);
+  if (!wait_s.has_value() || !prediction.has_value()) return std::nullopt;
+  return *wait_s + prediction->total_s;
+}
+
+std::optional<double> JobPredictor::WaitAt(size_t in_front, const JobTable::Line& line,
+                                           const Job* running) const {
+  const std::optional<double> behind_running_s = WaitBehind(running);
+  const size_t exact = std::min<size_t>(in_front, kExactPlaces);
+  std::optional<double> wait_s = behind_running_s;
+  auto next = line.begin();
+  for (size_t place = 0; place < exact; ++place) wait_s = WaitBehind(*(next++)->second, wait_s);
+  if (!wait_s.has_value() || exact == 0) return wait_s;
+  const double times = static_cast<double>(in_front) / static_cast<double>(exact);
+  return *behind_running_s + times * (*wait_s - *behind_running_s);
+}
+
+double JobPredictor::ShortestWaitAtEnd(const JobTable::Line& line) const {
   double wait_s = 0;
-  for (int i = 0; i < place; ++i) {
-    const std::optional<Prediction> prediction = Predict(queue.at(i));
+  int places = 0;
+  for (auto it = line.begin(); it != line.end() && places < kExactPlaces; ++it, ++places) {
+    const std::optional<Prediction> prediction = Predict(*it->second);
     if (prediction.has_value()) wait_s += prediction->fastest_s.value_or(0);
   }
   return wait_s;

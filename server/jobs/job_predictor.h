@@ -4,7 +4,7 @@
 
 #include "server/jobs/cost_model.h"
 #include "server/jobs/job.h"
-#include "server/jobs/job_queue.h"
+#include "server/jobs/job_table.h"
 #include "server/loop/clock.h"
 #include "server/workers/worker_group.h"
 #include "tessera/internal/v1/worker_link.pb.h"
@@ -20,6 +20,8 @@ struct ProgressOptions {
 // nothing was measured. Used on the event loop's thread.
 class JobPredictor {
  public:
+  static constexpr int kExactPlaces = 64;
+
   JobPredictor(const ProgressOptions& options, const Clock& clock)
       : options_(options), clock_(clock) {}
 
@@ -34,12 +36,19 @@ class JobPredictor {
   // Until the group is done with a running job; its PNGs take a moment more.
   std::optional<double> Remaining(const Job& running) const;
 
-  // Until the job at this place of the queue starts, or one that would be appended. `running` may
-  // be null.
-  std::optional<double> WaitAt(int place, const JobQueue& queue, const Job* running) const;
+  // Until the first job of the line starts. `running` may be null.
+  std::optional<double> WaitBehind(const Job* running) const;
+  // Until the job behind `job` starts, which itself starts in `wait_s`.
+  std::optional<double> WaitBehind(const Job& job, std::optional<double> wait_s) const;
 
-  // The same, but no more than is certain: that the jobs in front take their sizes' fastest times.
-  double ShortestWaitAt(int place, const JobQueue& queue) const;
+  // Until a job starts that has the first `in_front` jobs of the line in front. The first
+  // kExactPlaces of them are looked at, and the others are taken to be like those.
+  std::optional<double> WaitAt(size_t in_front, const JobTable::Line& line,
+                               const Job* running) const;
+
+  // The same, but no more than is certain: that the first kExactPlaces jobs take their sizes'
+  // fastest times.
+  double ShortestWaitAtEnd(const JobTable::Line& line) const;
 
   // Five times what is predicted, and never little.
   ProgressLimits LimitsOf(const Job& job) const;

@@ -10,12 +10,8 @@
 
 namespace tessera {
 
-RequestResolver::RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes,
-                                 int ranks, SeedSource draw_seed)
-    : defaults_(defaults),
-      max_unary_reply_bytes_(max_unary_reply_bytes),
-      ranks_(ranks),
-      draw_seed_(std::move(draw_seed)) {}
+RequestResolver::RequestResolver(const RequestDefaults& defaults, int ranks, SeedSource draw_seed)
+    : defaults_(defaults), ranks_(ranks), draw_seed_(std::move(draw_seed)) {}
 
 std::optional<JobError> RequestResolver::Resolve(Job& job) {
   const v1::GenerateImageRequest& request = job.spec().request;
@@ -30,10 +26,9 @@ std::optional<JobError> RequestResolver::Resolve(Job& job) {
   if (std::optional<FieldViolation> violation = TooSmall(size)) {
     return InvalidRequest({*std::move(violation)});
   }
-  if (job.spec().reply == ReplyKind::kStream) return std::nullopt;
   const int64_t worst_case_bytes = WorstCaseReplyBytes(*job.effective());
-  if (worst_case_bytes <= max_unary_reply_bytes_) return std::nullopt;
-  return ReplyTooLarge(worst_case_bytes, max_unary_reply_bytes_);
+  if (worst_case_bytes <= job.spec().max_reply_bytes) return std::nullopt;
+  return ReplyTooLarge(worst_case_bytes, job.spec().max_reply_bytes);
 }
 
 std::optional<FieldViolation> RequestResolver::TooSmall(const JobSize& size) const {

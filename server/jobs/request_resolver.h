@@ -18,8 +18,7 @@ class RequestResolver {
   using SeedSource = absl::AnyInvocable<uint32_t()>;
 
   // `ranks` cut a picture's tokens among them: each needs one.
-  RequestResolver(const RequestDefaults& defaults, int64_t max_unary_reply_bytes, int ranks,
-                  SeedSource draw_seed);
+  RequestResolver(const RequestDefaults& defaults, int ranks, SeedSource draw_seed);
 
   void SetModel(const ModelInfo& model) { model_ = model; }
 
@@ -31,7 +30,6 @@ class RequestResolver {
   std::optional<FieldViolation> TooSmall(const JobSize& size) const;
 
   const RequestDefaults defaults_;
-  const int64_t max_unary_reply_bytes_;
   const int ranks_;
   SeedSource draw_seed_;
   std::optional<ModelInfo> model_;

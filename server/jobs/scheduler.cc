@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/quote.h"
 #include "common/wire/link_conversion.h"
 #include "server/jobs/generation_metadata.h"
 #include "server/jobs/job_errors.h"
@@ -18,119 +17,99 @@ namespace {
 constexpr double kDeadlineSlackS = 0.1;
 // The server, not a collective's own limit, ends an epoch first.
 constexpr double kCollectiveSlackS = 5;
-constexpr double kMinRetryS = 1;
-constexpr double kMaxRetryS = 60;
 constexpr int kMaxEncoding = 4;  // jobs whose pixels are held for their PNGs
 
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
-                     PictureEncoder& encoder, RequestResolver::SeedSource draw_seed)
+                     PictureEncoder& encoder, JobObserver& observer,
+                     RequestResolver::SeedSource draw_seed)
     : options_(options),
       clock_(clock),
       group_(group),
       encoder_(encoder),
-      resolver_(options.defaults, options.max_unary_reply_bytes, group.size(),
-                std::move(draw_seed)),
+      observer_(observer),
+      retry_(options.retry),
+      resolver_(options.defaults, group.size(), std::move(draw_seed)),
       predictor_(options.progress, clock),
-      queue_(options.max_queue_length),
-      encoding_(kMaxEncoding) {}
+      jobs_([this](const Job& job) { return DueOf(job); }),
+      admission_(options.max_queue_length, clock, group, predictor_, jobs_),
+      teller_(predictor_, clock) {}
+
+JobTransition Scheduler::Transition(JobEvent event, const Job& job) const {
+  return {.event = event, .call = job.spec(), .job_id = job.id(), .now = clock_.Now(), .job = &job};
+}
 
 // Admission.
 
 void Scheduler::Submit(JobSpec spec, std::shared_ptr<JobListener> listener) {
   auto job = std::make_unique<Job>(std::move(spec), std::move(listener));
   std::optional<JobError> error = resolver_.Resolve(*job);
-  if (!error.has_value()) error = Refusal(*job);
+  if (!error.has_value() && draining_) error = Draining();
+  if (!error.has_value()) error = admission_.Refusal(*job, running_);
   if (error.has_value()) return Refuse(job->spec(), job->listener(), *std::move(error));
-  spdlog::info("event=job_admitted job={} queue_length={}", job->id(), queue_.length());
-  spdlog::debug("event=job_prompt job={} prompt={}", job->id(),
-                Quote(job->spec().request.prompt()));
-  tallies_.set_admitted(tallies_.admitted() + 1);
-  queue_.PushBack(std::move(job));
-  TellPositions();
+  JobTransition admitted = Transition(JobEvent::kAdmitted, *job);
+  admitted.in_front = jobs_.waiting();
+  observer_.OnTransition(admitted);
+  jobs_.Add(std::move(job));
+  teller_.TellLast(jobs_.line(), running_, group_.healthy());
   Dispatch();
 }
 
 void Scheduler::Refuse(const JobSpec& spec, JobListener& listener, JobError error) {
-  spdlog::info("event=job_refused job={} reason={} why=\"{}\"", spec.id, error.reason,
-               error.message);
-  tallies_.set_refused(tallies_.refused() + 1);
+  observer_.OnTransition({.event = JobEvent::kRefused,
+                          .call = spec,
+                          .job_id = {},
+                          .now = clock_.Now(),
+                          .error = &error});
   listener.OnFinished(std::move(error));
-}
-
-std::optional<JobError> Scheduler::Refusal(const Job& job) const {
-  if (draining_) return Draining();
-  if (group_.gave_up()) return NoGroup(group_.reason());
-  if (queue_.full()) {
-    // A place is free as soon as the running job ends.
-    const double wait_s =
-        running_ == nullptr ? 0 : predictor_.Remaining(*running_).value_or(kMinRetryS);
-    return QueueFull(queue_.max_length(), std::clamp(wait_s, kMinRetryS, kMaxRetryS));
-  }
-  if (std::optional<JobError> error = MemoryRefusal(job)) return error;
-  return DeadlineRefusal(job);
-}
-
-std::optional<JobError> Scheduler::DeadlineRefusal(const Job& job) const {
-  if (job.deadline() == kNever) return std::nullopt;
-  const double allowed_s = SecondsBetween(clock_.Now(), job.deadline());
-  if (allowed_s <= 0) return DeadlinePassed(job);
-  const std::optional<Prediction> prediction = predictor_.Predict(job);
-  if (!prediction.has_value() || !prediction->fastest_s.has_value()) return std::nullopt;
-  const double shortest_s =
-      predictor_.ShortestWaitAt(queue_.length(), queue_) + *prediction->fastest_s;
-  if (shortest_s <= allowed_s) return std::nullopt;
-  return DeadlineCannotBeMet(shortest_s, allowed_s);
-}
-
-std::optional<JobError> Scheduler::MemoryRefusal(const Job& job) const {
-  if (!group_.whole() || !job.effective().has_value()) return std::nullopt;
-  JobSize size = job.size();
-  size.ranks = group_.ranks();
-  const absl::Status fits = CheckFits(size, FromLinkMemory(group_.job_memory()));
-  if (fits.ok()) return std::nullopt;
-  return TooLargeForMemory(std::string(fits.message()));
 }
 
 void Scheduler::OnModelKnown(const ModelInfo& model) {
   resolver_.SetModel(model);
-  for (int i = 0; i < queue_.length();) {
-    Job& job = queue_.at(i);
-    std::optional<JobError> error = resolver_.Resolve(job);
-    if (error.has_value()) {
-      Finish(queue_.Remove(job.id()), JobState::kFailed, *std::move(error));
-    } else {
-      ++i;
-    }
+  for (auto it = jobs_.line().begin(); it != jobs_.line().end();) {
+    Job& job = *(it++)->second;
+    if (std::optional<JobError> error = resolver_.Resolve(job)) Fail(job, *std::move(error));
   }
 }
 
 // The way of a job through the group.
 
 void Scheduler::OnGroupChanged() {
-  if (group_.gave_up()) Flush(queue_, NoGroup(group_.reason()));
+  if (group_.gave_up()) FailWaiting(NoGroup(group_.reason()));
   Dispatch();
 }
 
+void Scheduler::DispatchAndTell() {
+  Dispatch();
+  teller_.Tell(jobs_.line(), running_, group_.healthy());
+}
+
 void Scheduler::Dispatch() {
-  if (running_ != nullptr || encoding_.full() || !group_.ready()) return;
-  const int ranks = group_.ranks();
-  running_ = queue_.TakeFirst([&](const Job& job) { return job.MayRunOn(ranks); });
-  if (running_ == nullptr) return;
-  Check(running_->effective().has_value(), "a group is ready only when the model is known");
-  if (std::optional<JobError> error = MemoryRefusal(*running_)) {
-    Finish(std::move(running_), JobState::kFailed, *std::move(error));
-    return Dispatch();
+  while (running_ == nullptr && jobs_.Count(JobState::kEncoding) < kMaxEncoding && group_.ready()) {
+    const int ranks = group_.ranks();
+    const auto next = std::find_if(jobs_.line().begin(), jobs_.line().end(),
+                                   [&](const auto& each) { return each.second->MayRunOn(ranks); });
+    if (next == jobs_.line().end()) return;
+    Job& job = *next->second;
+    Check(job.effective().has_value(), "a group is ready only when the model is known");
+    if (std::optional<JobError> error = admission_.MemoryRefusal(job)) {
+      Fail(job, *std::move(error));
+    } else {
+      Start(job);
+    }
   }
-  running_->StartAttempt(clock_.Now(), ranks);
+}
+
+void Scheduler::Start(Job& job) {
+  running_ = &job;
+  job.StartAttempt(clock_.Now(), group_.ranks());
+  jobs_.Update(job);
   NoteGroup();
-  spdlog::info("event=job_started job={} attempt={} ranks={}", running_->id(),
-               running_->attempt().number, ranks);
-  tallies_.set_attempts(tallies_.attempts() + 1);
-  group_.Run(MakeRun(*running_));
-  running_->listener().OnAttemptStarted(running_->attempt().number, ranks);
-  TellPositions();
+  observer_.OnTransition(Transition(JobEvent::kAttemptStarted, job));
+  group_.Run(MakeRun(job));
+  job.listener().OnAttemptStarted(job.attempt().number, job.attempt().ranks);
+  teller_.Tell(jobs_.line(), running_, group_.healthy());
 }
 
 void Scheduler::NoteGroup() {
@@ -165,241 +144,176 @@ void Scheduler::OnStepDone(const internal::v1::JobKey& key, int step) {
                                   predictor_.Remaining(*running_));
 }
 
-void Scheduler::Abandon(const std::string& job_id) {
-  const auto is_expired = [&](const Job& job) {
-    return clock_.Now() + Seconds(kDeadlineSlackS) >= job.deadline();
-  };
-  if (running_ != nullptr && running_->id() == job_id) {
-    const bool expired = is_expired(*running_);
-    Stop(expired ? JobState::kExpired : JobState::kCancelled,
-         expired ? internal::v1::STOP_REASON_DEADLINE : internal::v1::STOP_REASON_CANCELLED);
-    return;
-  }
-  std::unique_ptr<Job> job = queue_.Remove(job_id);
-  if (job == nullptr) job = encoding_.Remove(job_id);
-  if (job == nullptr) return;
-  const bool expired = is_expired(*job);
-  JobError error = expired ? DeadlinePassed(*job) : Cancelled(*job);
-  Finish(std::move(job), expired ? JobState::kExpired : JobState::kCancelled, std::move(error));
-  Dispatch();
-  TellPositions();
-}
-
-void Scheduler::Stop(JobState terminal, internal::v1::StopReason why) {
-  if (running_->state() != JobState::kRunning) return;
-  spdlog::info("event=job_stopping job={} why={} steps_done={}", running_->id(),
-               JobStateName(terminal), running_->attempt().steps_done);
-  running_->Stop(terminal);
-  group_.Stop(why);
-}
-
 void Scheduler::OnRunFinished(RunResult result) {
   if (running_ != nullptr && running_->id() == result.key.job_id()) {
     FinishRunning(std::move(result));
   }
-  Dispatch();
-  TellPositions();
+  DispatchAndTell();
 }
 
 void Scheduler::FinishRunning(RunResult result) {
-  std::unique_ptr<Job> job = std::move(running_);
-  if (job->state() == JobState::kStopping) {
-    const JobState terminal = job->stopping_towards();
-    JobError error = terminal == JobState::kExpired ? DeadlinePassed(*job) : Cancelled(*job);
-    Finish(std::move(job), terminal, std::move(error));
+  Job& job = *std::exchange(running_, nullptr);
+  if (job.state() == JobState::kCancelling) {
+    const JobState terminal = job.cancelled_as();
+    Finish(job, terminal, terminal == JobState::kExpired ? DeadlinePassed(job) : Cancelled(job));
     return;
   }
   switch (result.outcome) {
-    case RunOutcome::kSucceeded: {
-      const double run_s = SecondsBetween(job->attempt().started_at, clock_.Now());
-      predictor_.Record(*job, result.report, run_s);
-      return StartEncoding(std::move(job), std::move(result));
-    }
-    case RunOutcome::kFailed: {
-      JobError error = GenerationFailed(*job, result);
-      Finish(std::move(job), JobState::kFailed, std::move(error));
-      return;
-    }
-    case RunOutcome::kStopped:  // nobody asked for it
+    case RunOutcome::kSucceeded:
+      predictor_.Record(job, result.report, SecondsBetween(job.attempt().started_at, clock_.Now()));
+      return StartEncoding(job, std::move(result));
+    case RunOutcome::kFailed:
+      return Fail(job, GenerationFailed(job, result));
+    case RunOutcome::kCancelled:  // nobody asked for it
     case RunOutcome::kBroken:
     case RunOutcome::kInterrupted:
-      return FinishInterrupted(std::move(job), result);
+      return FinishInterrupted(job, result);
   }
 }
 
-void Scheduler::StartEncoding(std::unique_ptr<Job> job, RunResult result) {
-  job->StartEncoding();
-  v1::GenerationMetadata metadata = MakeMetadata(*job, result.report, running_worker_);
+void Scheduler::FinishInterrupted(Job& job, const RunResult& result) {
+  const TimePoint now = clock_.Now();
+  job.NoteInterruption(now, result);
+  observer_.OnTransition(Transition(JobEvent::kInterrupted, job));
+  if (!retry_.RunsAgain(job, now)) {
+    return Fail(job, retry_.BreaksGroups(job) ? JobBreaksWorkers(job) : WorkerLost(job));
+  }
+  job.RunAgain();
+  jobs_.Update(job);
+  observer_.OnTransition(Transition(JobEvent::kRequeued, job));
+}
+
+void Scheduler::StartEncoding(Job& job, RunResult result) {
+  job.StartEncoding();
+  jobs_.Update(job);
+  observer_.OnTransition(Transition(JobEvent::kEncoding, job));
+  v1::GenerationMetadata metadata = MakeMetadata(job, result.report, running_worker_);
   Pictures pictures = {.rgb = std::move(result.pictures),
-                       .width = job->effective()->width(),
-                       .height = job->effective()->height(),
+                       .width = job.effective()->width(),
+                       .height = job.effective()->height(),
                        .settings = PngSettings(metadata)};
-  auto done = [this, job_id = job->id(), metadata = std::move(metadata),
+  auto done = [this, job_id = job.id(), metadata = std::move(metadata),
                begun_at = clock_.Now()](absl::StatusOr<std::vector<std::string>> pngs) mutable {
     OnEncoded(job_id, std::move(metadata), begun_at, std::move(pngs));
   };
-  encoding_.PushBack(std::move(job));
   encoder_.Encode(std::move(pictures), std::move(done));
 }
 
 void Scheduler::OnEncoded(const std::string& job_id, v1::GenerationMetadata metadata,
                           TimePoint begun_at, absl::StatusOr<std::vector<std::string>> pngs) {
-  std::unique_ptr<Job> job = encoding_.Remove(job_id);
-  if (job == nullptr) return;  // it was given up
+  Job* const job = jobs_.Find(job_id);
+  if (job == nullptr) return;  // it was cancelled
   if (pngs.ok()) {
     const TimePoint now = clock_.Now();
     v1::StageSeconds& seconds = *metadata.mutable_stage_seconds();
     seconds.set_png(SecondsBetween(begun_at, now));
     seconds.set_total(SecondsBetween(job->spec().submitted_at, now));
-    Finish(std::move(job), JobState::kSucceeded,
+    Finish(*job, JobState::kSucceeded,
            JobSuccess{.pngs = *std::move(pngs), .metadata = std::move(metadata)});
   } else {
-    JobError error = EncodingFailed(*job, pngs.status());
-    Finish(std::move(job), JobState::kFailed, std::move(error));
+    Fail(*job, EncodingFailed(*job, pngs.status()));
   }
-  Dispatch();
-  TellPositions();
+  DispatchAndTell();
 }
 
-void Scheduler::FinishInterrupted(std::unique_ptr<Job> job, const RunResult& result) {
-  const TimePoint now = clock_.Now();
-  job->NoteInterruption(now, result);
-  spdlog::warn("event=job_interrupted job={} attempt={} steps_done={} why=\"{}\"", job->id(),
-               job->attempt().number, job->attempt().steps_done, job->interruptions().latest);
-  if (job->attempt().number < options_.max_attempts && now < RetryUntil(*job)) {
-    job->RunAgain();
-    queue_.PushFront(std::move(job));
-    return;
+void Scheduler::Finish(Job& job, JobState terminal, JobResult result) {
+  if (running_ == &job) running_ = nullptr;
+  const std::unique_ptr<Job> ended = jobs_.Remove(job);
+  JobTransition transition = Transition(JobEvent::kEnded, *ended);
+  transition.error = std::get_if<JobError>(&result);
+  transition.ends_as = terminal;
+  observer_.OnTransition(transition);
+  ended->Finish(terminal, std::move(result));
+  if (drained_ != nullptr && jobs_.empty()) std::exchange(drained_, nullptr)();
+}
+
+// Cancelling, draining, deadlines.
+
+void Scheduler::Cancel(const std::string& job_id) {
+  Job* const job = jobs_.Find(job_id);
+  if (job == nullptr) return;
+  const bool expired = clock_.Now() + Seconds(kDeadlineSlackS) >= job->deadline();
+  const JobState terminal = expired ? JobState::kExpired : JobState::kCancelled;
+  if (job == running_) {
+    return CancelRunning(terminal, expired ? internal::v1::STOP_REASON_DEADLINE
+                                           : internal::v1::STOP_REASON_CANCELLED);
   }
-  const bool breaks_groups = options_.max_attempts > 1 && job->interruptions().always_broke &&
-                             job->attempt().number >= options_.max_attempts;
-  JobError error = breaks_groups ? JobBreaksWorkers(*job) : WorkerLost(*job);
-  Finish(std::move(job), JobState::kFailed, std::move(error));
+  Finish(*job, terminal, expired ? DeadlinePassed(*job) : Cancelled(*job));
+  DispatchAndTell();
 }
 
-TimePoint Scheduler::RetryUntil(const Job& job) const {
-  const TimePoint first_at = job.interruptions().first_at;
-  return first_at == kNever ? kNever : first_at + Seconds(options_.retry_window_s);
+void Scheduler::CancelRunning(JobState terminal, internal::v1::StopReason why) {
+  if (running_->state() != JobState::kRunning) return;
+  running_->Cancel(terminal);
+  jobs_.Update(*running_);
+  observer_.OnTransition(Transition(JobEvent::kCancelling, *running_));
+  group_.Cancel(why);
 }
-
-void Scheduler::Finish(std::unique_ptr<Job> job, JobState terminal, JobResult result) {
-  const JobError* error = std::get_if<JobError>(&result);
-  spdlog::info(
-      "event=job_ended job={} state={} attempts={} steps_done={} total_s={:.3f} why=\"{}\"",
-      job->id(), JobStateName(terminal), job->attempt().number, job->attempt().steps_done,
-      SecondsBetween(job->spec().submitted_at, clock_.Now()),
-      error == nullptr ? "" : error->message);
-  Tally(terminal);
-  job->Finish(terminal, std::move(result));
-  if (drained_ != nullptr && idle()) std::exchange(drained_, nullptr)();
-}
-
-void Scheduler::Tally(JobState terminal) {
-  switch (terminal) {
-    case JobState::kSucceeded:
-      return tallies_.set_succeeded(tallies_.succeeded() + 1);
-    case JobState::kCancelled:
-      return tallies_.set_cancelled(tallies_.cancelled() + 1);
-    case JobState::kExpired:
-      return tallies_.set_expired(tallies_.expired() + 1);
-    default:
-      return tallies_.set_failed(tallies_.failed() + 1);
-  }
-}
-
-// Draining, deadlines.
 
 void Scheduler::Drain(absl::AnyInvocable<void()> drained) {
   draining_ = true;
-  spdlog::info("event=draining queued={} running={} encoding={}", queue_.length(),
-               running_ == nullptr ? 0 : 1, encoding_.length());
-  if (idle()) {
+  spdlog::info("event=draining queued={} running={} encoding={}", jobs_.waiting(),
+               running_ == nullptr ? 0 : 1, jobs_.Count(JobState::kEncoding));
+  if (jobs_.empty()) {
     drained();
   } else {
     drained_ = std::move(drained);
   }
 }
 
-void Scheduler::FailAll(const JobError& error) {
-  Flush(queue_, error);
-  Flush(encoding_, error);
-  if (running_ == nullptr) return;
-  std::unique_ptr<Job> job = std::move(running_);
-  group_.Stop(internal::v1::STOP_REASON_CANCELLED);
-  const bool stopping = job->state() == JobState::kStopping;
-  const JobState terminal = stopping ? job->stopping_towards() : JobState::kFailed;
-  Finish(std::move(job), terminal, error);
+void Scheduler::FailWaiting(const JobError& error) {
+  while (!jobs_.line().empty()) Fail(*jobs_.line().begin()->second, error);
 }
 
-void Scheduler::Flush(JobQueue& jobs, const JobError& error) {
-  while (std::unique_ptr<Job> job = jobs.PopFront()) {
-    Finish(std::move(job), JobState::kFailed, error);
+void Scheduler::FailAll(const JobError& error) {
+  FailWaiting(error);
+  if (running_ != nullptr) group_.Cancel(internal::v1::STOP_REASON_CANCELLED);
+  for (Job* job : jobs_.All()) {
+    const bool cancelling = job->state() == JobState::kCancelling;
+    Finish(*job, cancelling ? job->cancelled_as() : JobState::kFailed, error);
   }
+}
+
+TimePoint Scheduler::DueOf(const Job& job) const {
+  if (job.state() == JobState::kCancelling) return kNever;
+  if (job.state() == JobState::kQueued) return std::min(job.deadline(), retry_.Until(job));
+  return job.deadline();
 }
 
 void Scheduler::OnTime(TimePoint now) {
-  if (running_ != nullptr && running_->deadline() <= now) {
-    Stop(JobState::kExpired, internal::v1::STOP_REASON_DEADLINE);
-  }
   bool some_ended = false;
-  for (JobQueue* jobs : {&queue_, &encoding_}) {
-    for (auto& job : jobs->RemoveIf([&](const Job& each) { return each.deadline() <= now; })) {
-      JobError error = DeadlinePassed(*job);
-      Finish(std::move(job), JobState::kExpired, std::move(error));
-      some_ended = true;
+  for (Job* job : jobs_.Due(now)) {
+    if (job == running_) {
+      CancelRunning(JobState::kExpired, internal::v1::STOP_REASON_DEADLINE);
+      continue;
     }
-  }
-  for (auto& job : queue_.RemoveIf([&](const Job& each) { return RetryUntil(each) <= now; })) {
-    JobError error = WorkerLost(*job);
-    Finish(std::move(job), JobState::kFailed, std::move(error));
+    if (job->deadline() <= now) {
+      Finish(*job, JobState::kExpired, DeadlinePassed(*job));
+    } else {
+      Fail(*job, WorkerLost(*job));
+    }
     some_ended = true;
   }
-  if (!some_ended) return;
-  Dispatch();
-  TellPositions();
+  if (some_ended) DispatchAndTell();
+  teller_.OnTime(now, jobs_.line(), running_, group_.healthy());
 }
 
 void Scheduler::ExtendDeadline(const std::string& job_id, TimePoint deadline) {
-  if (running_ != nullptr && running_->id() == job_id) running_->ExtendDeadline(deadline);
-  for (JobQueue* jobs : {&queue_, &encoding_}) {
-    for (int i = 0; i < jobs->length(); ++i) {
-      if (jobs->at(i).id() == job_id) jobs->at(i).ExtendDeadline(deadline);
-    }
-  }
+  Job* const job = jobs_.Find(job_id);
+  if (job == nullptr) return;
+  job->ExtendDeadline(deadline);
+  jobs_.Update(*job);
 }
 
-TimePoint Scheduler::NextDue() const {
-  TimePoint due = kNever;
-  if (running_ != nullptr && running_->state() == JobState::kRunning) {
-    due = running_->deadline();
-  }
-  for (int i = 0; i < queue_.length(); ++i) {
-    const Job& job = queue_.at(i);
-    due = std::min({due, job.deadline(), RetryUntil(job)});
-  }
-  for (int i = 0; i < encoding_.length(); ++i) due = std::min(due, encoding_.at(i).deadline());
-  return due;
-}
-
-// Predictions.
-
-void Scheduler::TellPositions() {
-  const int in_front = running_ == nullptr ? 0 : 1;
-  for (int i = 0; i < queue_.length(); ++i) {
-    queue_.at(i).TellPosition(in_front + i, PredictedWait(i));
-  }
-}
-
-std::optional<double> Scheduler::PredictedWait(int place) const {
-  if (!group_.whole()) return std::nullopt;
-  return predictor_.WaitAt(place, queue_, running_.get());
-}
+TimePoint Scheduler::NextDue() const { return std::min(jobs_.NextDue(), teller_.NextDue()); }
 
 v1::QueueDescription Scheduler::DescribeQueue() const {
   v1::QueueDescription description;
-  description.set_length(queue_.length());
-  description.set_max_length(queue_.max_length());
-  const std::optional<double> wait_s = PredictedWait(queue_.length());
+  description.set_length(jobs_.waiting());
+  description.set_max_length(admission_.max_queue_length());
+  const std::optional<double> wait_s =
+      group_.healthy() ? predictor_.WaitAt(jobs_.line().size(), jobs_.line(), running_)
+                       : std::nullopt;
   if (wait_s.has_value()) *description.mutable_predicted_wait() = ToDuration(*wait_s);
   return description;
 }

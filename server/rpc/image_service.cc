@@ -11,7 +11,7 @@ namespace tessera {
 grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContext* context,
                                                       const v1::GenerateImageRequest* request,
                                                       v1::GenerateImageResponse* response) {
-  return UnaryCall::Start(core_, *context, *request,
+  return UnaryCall::Start(core_, *context, *request, max_unary_reply_bytes_,
                           DeadlineOf(context->raw_deadline(), clock_.Now()), *response);
 }
 
@@ -25,8 +25,9 @@ grpc::ServerUnaryReactor* ImageService::GetServerInfo(grpc::CallbackServerContex
                                                       const v1::GetServerInfoRequest*,
                                                       v1::GetServerInfoResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  core_.Describe([reactor, response](v1::GetServerInfoResponse info) {
+  core_.Describe([reactor, response, this](v1::GetServerInfoResponse info) {
     *response = std::move(info);
+    response->set_max_unary_reply_bytes(max_unary_reply_bytes_);
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;

@@ -9,8 +9,10 @@ namespace tessera {
 // The public contract, without logic: hands each call to the core. Thread-safe.
 class ImageService final : public v1::ImageService::CallbackService {
  public:
-  // Both outlive the service.
-  ImageService(ServerCore& core, const Clock& clock) : core_(core), clock_(clock) {}
+  // `core` and `clock` outlive the service. A GenerateImage whose reply may take more than
+  // `max_unary_reply_bytes` is refused.
+  ImageService(ServerCore& core, const Clock& clock, int64_t max_unary_reply_bytes)
+      : core_(core), clock_(clock), max_unary_reply_bytes_(max_unary_reply_bytes) {}
 
   grpc::ServerUnaryReactor* GenerateImage(grpc::CallbackServerContext* context,
                                           const v1::GenerateImageRequest* request,
@@ -24,6 +26,7 @@ class ImageService final : public v1::ImageService::CallbackService {
  private:
   ServerCore& core_;
   const Clock& clock_;
+  const int64_t max_unary_reply_bytes_;
 };
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/loop/duration.h"
+#include "server/rpc/reply_limit.h"
 #include "server/rpc/status_conversion.h"
 
 namespace tessera {
@@ -18,7 +19,7 @@ StreamCall* StreamCall::Start(ServerCore& core, grpc::CallbackServerContext& con
   std::shared_ptr<StreamCall> call(new StreamCall(core, context));
   MutexLock lock(call->mutex_);  // the job's first event waits for its id
   call->self_ = call;
-  call->job_id_ = core.Submit(request, ReplyKind::kStream, deadline, call);
+  call->job_id_ = core.Submit(request, kMaxStreamReplyBytes, deadline, call);
   return call.get();
 }
 
@@ -71,7 +72,7 @@ void StreamCall::OnWriteDone(bool ok) {
 
 void StreamCall::OnCancel() {
   MutexLock lock(mutex_);
-  core_.Abandon(job_id_);
+  core_.Cancel(job_id_);
 }
 
 void StreamCall::OnDone() {

@@ -7,18 +7,18 @@
 namespace tessera {
 
 UnaryCall* UnaryCall::Start(ServerCore& core, grpc::CallbackServerContext& context,
-                            const v1::GenerateImageRequest& request, TimePoint deadline,
-                            v1::GenerateImageResponse& response) {
+                            const v1::GenerateImageRequest& request, int64_t max_reply_bytes,
+                            TimePoint deadline, v1::GenerateImageResponse& response) {
   std::shared_ptr<UnaryCall> call(new UnaryCall(core, context, response));
   MutexLock lock(call->mutex_);
   call->self_ = call;
-  call->job_id_ = core.Submit(request, ReplyKind::kUnary, deadline, call);
+  call->job_id_ = core.Submit(request, max_reply_bytes, deadline, call);
   return call.get();
 }
 
 void UnaryCall::OnCancel() {
   MutexLock lock(mutex_);
-  core_.Abandon(job_id_);
+  core_.Cancel(job_id_);
 }
 
 void UnaryCall::OnDone() {

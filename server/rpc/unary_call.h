@@ -14,7 +14,7 @@
 
 namespace tessera {
 
-// One GenerateImage call: answers when its job has ended, and gives the job up when the client
+// One GenerateImage call: answers when its job has ended, and cancels the job when the client
 // leaves. Owns itself from Start until gRPC is done with it. The job's events come from the event
 // loop, gRPC's from its own threads.
 class UnaryCall final : public grpc::ServerUnaryReactor,
@@ -22,8 +22,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
                         public std::enable_shared_from_this<UnaryCall> {
  public:
   static UnaryCall* Start(ServerCore& core, grpc::CallbackServerContext& context,
-                          const v1::GenerateImageRequest& request, TimePoint deadline,
-                          v1::GenerateImageResponse& response);
+                          const v1::GenerateImageRequest& request, int64_t max_reply_bytes,
+                          TimePoint deadline, v1::GenerateImageResponse& response);
 
   void OnQueued(int, std::optional<double>) override {}
   void OnAttemptStarted(int, int) override {}

@@ -33,7 +33,7 @@ JobRun::RankEnd JobRun::EndOf(absl::StatusCode code) {
       return RankEnd::kOk;
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kDeadlineExceeded:
-      return RankEnd::kStopped;
+      return RankEnd::kCancelled;
     case absl::StatusCode::kUnavailable:         // another rank was lost, or the epoch ended
     case absl::StatusCode::kAborted:             // another rank failed; it reports for itself
     case absl::StatusCode::kFailedPrecondition:  // the rank is in no group
@@ -87,8 +87,8 @@ RunResult JobRun::TakeResult() {
       result.rank = result.status.ok() ? -1 : 0;
       result.outcome = result.status.ok() ? RunOutcome::kSucceeded : RunOutcome::kFailed;
       break;
-    case RankEnd::kStopped:
-      result.outcome = RunOutcome::kStopped;
+    case RankEnd::kCancelled:
+      result.outcome = RunOutcome::kCancelled;
       break;
     case RankEnd::kInterrupted:
     case RankEnd::kSilent:

@@ -14,7 +14,7 @@ namespace tessera {
 enum class RunOutcome {
   kSucceeded,    // every rank is done and the pictures are whole
   kFailed,       // a rank failed by itself; `status` is its own error
-  kStopped,      // every rank left the job after a vote
+  kCancelled,    // every rank left the job after a vote
   kBroken,       // a rank's process ended or hung while it worked on the job, which may be why
   kInterrupted,  // a rank fell silent, or the epoch ended: not the job's fault
 };
@@ -52,7 +52,7 @@ class JobRun {
 
  private:
   // By rising weight.
-  enum class RankEnd { kOk, kStopped, kInterrupted, kSilent, kLost, kOwnError };
+  enum class RankEnd { kOk, kCancelled, kInterrupted, kSilent, kLost, kOwnError };
   struct Rank {
     RankEnd end = RankEnd::kOk;
     absl::Status status;

@@ -72,7 +72,7 @@ void WorkerGroup::OnWorkerArrived() {
 
 void WorkerGroup::TryForm() {
   if (state_ != v1::GROUP_STATE_WAITING) return;
-  const std::vector<Worker*> workers = pool_.PickEqual(options_.size);
+  const std::vector<Worker*> workers = pool_.SelectCompatible(options_.size);
   const int count = static_cast<int>(workers.size());
   if (count == options_.size) return Form(workers);
   reason_ = absl::StrCat(count, " of ", options_.size, " workers");
@@ -97,7 +97,7 @@ void WorkerGroup::Form(const std::vector<Worker*>& workers) {
 }
 
 bool WorkerGroup::CanGrow() const {
-  return static_cast<int>(pool_.PickEqual(options_.size).size()) > ranks();
+  return static_cast<int>(pool_.SelectCompatible(options_.size).size()) > ranks();
 }
 
 std::string WorkerGroup::Shortfall() const {
@@ -136,7 +136,7 @@ void WorkerGroup::OnGroupJoined(int rank, const internal::v1::GroupJoined& messa
 
 void WorkerGroup::OnStartFailure(const std::string& why, int in_a_row) {
   if (state_ != v1::GROUP_STATE_WAITING) return;
-  const size_t here = pool_.PickEqual(options_.size).size();
+  const size_t here = pool_.SelectCompatible(options_.size).size();
   reason_ = absl::StrCat(here, " of ", options_.size, " workers; ", why);
   if (static_cast<int>(here) >= MinRanks()) return;  // a smaller group will do
   failures_ = std::max(failures_, in_a_row);
@@ -157,7 +157,7 @@ void WorkerGroup::Run(RunRequest request) {
   Broadcast(RunJob(std::move(job)));
 }
 
-void WorkerGroup::Stop(internal::v1::StopReason why) {
+void WorkerGroup::Cancel(internal::v1::StopReason why) {
   if (state_ != v1::GROUP_STATE_BUSY) return;
   Broadcast(CancelJob(run_->key(), why));
 }

@@ -47,7 +47,7 @@ struct RunRequest {
 // loop's thread.
 class WorkerGroup final : public WorkerPool::Listener {
  public:
-  // Called at the end of whatever the group was doing, so that calling it back is fine.
+  // Each function is called last in what the group is doing, so that it may call the group back.
   class Listener {
    public:
     virtual ~Listener() = default;
@@ -73,13 +73,13 @@ class WorkerGroup final : public WorkerPool::Listener {
   int ranks() const { return static_cast<int>(members_.size()); }
   bool ready() const { return state_ == v1::GROUP_STATE_READY; }
   // Every rank has joined and answers heartbeats.
-  bool whole() const { return ready() || state_ == v1::GROUP_STATE_BUSY; }
+  bool healthy() const { return ready() || state_ == v1::GROUP_STATE_BUSY; }
   // It has failed to form so often that nobody should wait for it. It keeps trying.
   bool gave_up() const { return failures_ >= options_.give_up_after; }
   const std::string& reason() const { return reason_; }
-  // What all members have in common; requires whole().
+  // What all members have in common; requires healthy().
   const internal::v1::Register& member_info() const { return members_[0].worker->info; }
-  // Of the member that has least; requires whole().
+  // Of the member that has least; requires healthy().
   const internal::v1::JobMemory& job_memory() const;
   v1::GroupDescription Describe() const;
 
@@ -87,7 +87,7 @@ class WorkerGroup final : public WorkerPool::Listener {
   void Run(RunRequest request);
 
   // Tells all ranks to leave the job in their next vote. Nothing when no job runs.
-  void Stop(internal::v1::StopReason why);
+  void Cancel(internal::v1::StopReason why);
 
   // Ends epochs that take too long and forms again when it is time.
   void OnTime(TimePoint now);

@@ -142,7 +142,7 @@ void WorkerPool::Lose(Workers::iterator it, const absl::Status& why) {
   listener_->OnWorkerLost(*worker, why);
 }
 
-std::vector<Worker*> WorkerPool::PickEqual(int count) const {
+std::vector<Worker*> WorkerPool::SelectCompatible(int count) const {
   std::map<WorkerClass, std::vector<Worker*>> classes;
   const TimePoint now = clock_.Now();
   for (const auto& [channel, worker] : workers_) {

@@ -88,7 +88,7 @@ class WorkerPool {
 
   // Up to `count` workers of one class, the class that has most of them, without those that may
   // hang; by supervised index, then by age.
-  std::vector<Worker*> PickEqual(int count) const;
+  std::vector<Worker*> SelectCompatible(int count) const;
 
   // In order of arrival.
   std::vector<const Worker*> workers() const;

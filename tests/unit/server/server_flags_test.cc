@@ -94,7 +94,7 @@ TEST(ServerFlagsTest, MakesTheServersOptions) {
   EXPECT_EQ(options->worker_token, "from a file");
   EXPECT_EQ(options->core.group.size, 2);
   EXPECT_EQ(options->core.scheduler.max_queue_length, 7);
-  EXPECT_EQ(options->core.scheduler.max_unary_reply_bytes, 1000);
+  EXPECT_EQ(options->max_unary_reply_bytes, 1000);
   EXPECT_EQ(options->core.scheduler.defaults.sync_steps, 3);
   EXPECT_EQ(options->core.scheduler.defaults.refresh_every, 4);
   EXPECT_EQ(options->core.scheduler.defaults.text_mode, v1::TEXT_MODE_REPLICATED);

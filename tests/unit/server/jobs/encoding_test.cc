@@ -75,7 +75,7 @@ TEST_F(EncodingTest, AGroupThatIsFasterWaits) {
   EXPECT_EQ(RunningJob(), jobs[4].id);
   FinishRun();
   EXPECT_EQ(Runs(), 5);
-  scheduler_->Abandon(jobs[2].id);  // that makes room, too
+  scheduler_->Cancel(jobs[2].id);  // that makes room, too
   EXPECT_EQ(RunningJob(), jobs[5].id);
 }
 
@@ -89,20 +89,20 @@ TEST_F(EncodingTest, AFailureIsTheJobsOwn) {
   EXPECT_EQ(job.listener->error()->reason, reason::kGenerationFailed);
   EXPECT_THAT(job.listener->error()->message, HasSubstr("in png after 4 of 4 steps: libpng: no"));
   EXPECT_TRUE(h_.group.ready());
-  EXPECT_EQ(scheduler_->tallies().failed(), 1);
+  EXPECT_EQ(counter_.tallies().failed(), 1);
 }
 
 TEST_F(EncodingTest, AClientThatLeavesIsAnsweredAtOnceAndItsPicturesAreDropped) {
   StartReady();
   const Submitted job = Submit();
   FinishRun();
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
   EXPECT_EQ(job.listener->code(), absl::StatusCode::kCancelled);
   EXPECT_THAT(job.listener->error()->message, HasSubstr("in png"));
   encoder_.FinishOne();
   EXPECT_EQ(job.listener->finished, 1);
-  EXPECT_EQ(scheduler_->tallies().cancelled(), 1);
-  EXPECT_EQ(scheduler_->tallies().succeeded(), 0);
+  EXPECT_EQ(counter_.tallies().cancelled(), 1);
+  EXPECT_EQ(counter_.tallies().succeeded(), 0);
 }
 
 TEST_F(EncodingTest, ADeadlineThatPassesIsAnsweredAtOnce) {

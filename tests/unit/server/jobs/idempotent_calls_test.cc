@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "server/jobs/job_errors.h"
 #include "tests/unit/server/jobs/scheduler_fixture.h"
 
@@ -14,15 +16,17 @@ using ::testing::ElementsAre;
 using testing::RecordingListener;
 using testing::Submitted;
 
+constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+
 class IdempotentCallsTest : public testing::SchedulerTest {
  protected:
   void Start(IdempotentCallsOptions options = {}) {
     StartReady();
-    calls_.emplace(options, h_.clock, *scheduler_);
+    calls_.emplace(options, h_.clock, *scheduler_, counter_);
   }
 
   Submitted Call(const std::string& request_id, const std::string& prompt = "a cat",
-                 ReplyKind reply = ReplyKind::kStream, double deadline_s = 0) {
+                 int64_t max_reply_bytes = kUnlimited, double deadline_s = 0) {
     Submitted call = {.id = "call" + std::to_string(++last_call_),
                       .listener = std::make_shared<RecordingListener>()};
     v1::GenerateImageRequest request;
@@ -30,7 +34,7 @@ class IdempotentCallsTest : public testing::SchedulerTest {
     request.set_prompt(prompt);
     calls_->Submit({.id = call.id,
                     .request = std::move(request),
-                    .reply = reply,
+                    .max_reply_bytes = max_reply_bytes,
                     .submitted_at = h_.clock.Now(),
                     .deadline = deadline_s > 0 ? h_.clock.Now() + Seconds(deadline_s) : kNever},
                    call.listener);
@@ -45,8 +49,8 @@ TEST_F(IdempotentCallsTest, CallsWithoutAnIdAreJobsOfTheirOwn) {
   Start();
   Call("");
   Call("");
-  EXPECT_EQ(scheduler_->tallies().admitted(), 2);
-  EXPECT_EQ(calls_->joined(), 0);
+  EXPECT_EQ(counter_.tallies().admitted(), 2);
+  EXPECT_EQ(counter_.tallies().joined(), 0);
 }
 
 TEST_F(IdempotentCallsTest, ASecondCallJoinsTheRunningJobAndHearsWhereItStands) {
@@ -64,8 +68,8 @@ TEST_F(IdempotentCallsTest, ASecondCallJoinsTheRunningJobAndHearsWhereItStands) 
   EXPECT_EQ(second.listener->success()->metadata.job_id(), first.id);
   EXPECT_EQ(first.listener->finished, 1);
   EXPECT_EQ(second.listener->finished, 1);
-  EXPECT_EQ(scheduler_->tallies().admitted(), 1);
-  EXPECT_EQ(calls_->joined(), 1);
+  EXPECT_EQ(counter_.tallies().admitted(), 1);
+  EXPECT_EQ(counter_.tallies().joined(), 1);
 }
 
 TEST_F(IdempotentCallsTest, AnAnswerIsGivenAgainForAWhile) {
@@ -92,7 +96,7 @@ TEST_F(IdempotentCallsTest, TheSameIdWithOtherContentIsInvalid) {
     ASSERT_EQ(call.listener->code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(call.listener->error()->violations.at(0).field, "request_id");
   }
-  EXPECT_EQ(scheduler_->tallies().refused(), 2);
+  EXPECT_EQ(counter_.tallies().refused(), 2);
 }
 
 TEST_F(IdempotentCallsTest, FailuresAreNotKept) {
@@ -116,10 +120,10 @@ TEST_F(IdempotentCallsTest, TheJobIsGivenUpWithTheLastOfItsCalls) {
   Start();
   const Submitted first = Call("id");
   const Submitted second = Call("id");
-  calls_->Abandon(first.id);
+  calls_->Cancel(first.id);
   EXPECT_EQ(first.listener->code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(links_[0]->Count(ConnectResponse::kCancelJob), 0);
-  calls_->Abandon(second.id);
+  calls_->Cancel(second.id);
   EXPECT_EQ(links_[0]->Count(ConnectResponse::kCancelJob), 1);
   // Who comes while it is being stopped gets a job of its own.
   const Submitted third = Call("id", "something else");
@@ -131,8 +135,8 @@ TEST_F(IdempotentCallsTest, TheJobIsGivenUpWithTheLastOfItsCalls) {
 
 TEST_F(IdempotentCallsTest, TheLatestDeadlineCounts) {
   Start();
-  const Submitted first = Call("id", "a cat", ReplyKind::kStream, 5);
-  const Submitted second = Call("id", "a cat", ReplyKind::kStream, 20);
+  const Submitted first = Call("id", "a cat", kUnlimited, 5);
+  const Submitted second = Call("id", "a cat", kUnlimited, 20);
   h_.clock.Advance(6);
   scheduler_->OnTime(h_.clock.Now());
   EXPECT_EQ(links_[0]->Count(ConnectResponse::kCancelJob), 0);
@@ -142,9 +146,9 @@ TEST_F(IdempotentCallsTest, TheLatestDeadlineCounts) {
 }
 
 TEST_F(IdempotentCallsTest, AUnaryCallLearnsThatTheAnswerIsTooLargeForIt) {
-  Start({.max_unary_reply_bytes = 2});
+  Start();
   const Submitted stream = Call("id");
-  const Submitted unary = Call("id", "a cat", ReplyKind::kUnary);
+  const Submitted unary = Call("id", "a cat", /*max_reply_bytes=*/2);
   FinishRun();
   EXPECT_NE(stream.listener->success(), nullptr);
   ASSERT_EQ(unary.listener->code(), absl::StatusCode::kResourceExhausted);
@@ -160,7 +164,8 @@ TEST_F(IdempotentCallsTest, KeepsNoMoreBytesThanAllowed) {
     const Submitted probe = Call("probe");
     bytes = 3 + static_cast<int64_t>(probe.listener->success()->metadata.ByteSizeLong());
   }
-  calls_.emplace(IdempotentCallsOptions{.max_bytes = 2 * bytes + bytes / 2}, h_.clock, *scheduler_);
+  calls_.emplace(IdempotentCallsOptions{.max_bytes = 2 * bytes + bytes / 2}, h_.clock, *scheduler_,
+                 counter_);
   for (const std::string id : {"a", "b", "c"}) {
     Call(id);
     FinishRun();

@@ -14,18 +14,18 @@ namespace {
 
 using testing::RecordingListener;
 
-constexpr JobState kAll[] = {JobState::kQueued,    JobState::kRunning,   JobState::kStopping,
+constexpr JobState kAll[] = {JobState::kQueued,    JobState::kRunning,   JobState::kCancelling,
                              JobState::kEncoding,  JobState::kSucceeded, JobState::kFailed,
                              JobState::kCancelled, JobState::kExpired};
 
 TEST(JobStateTest, HasExactlyTheLegalTransitions) {
   using enum JobState;
   const std::set<std::pair<JobState, JobState>> legal = {
-      {kQueued, kRunning},     {kQueued, kFailed},      {kQueued, kCancelled},
-      {kQueued, kExpired},     {kRunning, kStopping},   {kRunning, kEncoding},
-      {kRunning, kFailed},     {kRunning, kQueued},     {kEncoding, kSucceeded},
-      {kEncoding, kFailed},    {kEncoding, kCancelled}, {kEncoding, kExpired},
-      {kStopping, kCancelled}, {kStopping, kExpired},
+      {kQueued, kRunning},       {kQueued, kFailed},      {kQueued, kCancelled},
+      {kQueued, kExpired},       {kRunning, kCancelling}, {kRunning, kEncoding},
+      {kRunning, kFailed},       {kRunning, kQueued},     {kEncoding, kSucceeded},
+      {kEncoding, kFailed},      {kEncoding, kCancelled}, {kEncoding, kExpired},
+      {kCancelling, kCancelled}, {kCancelling, kExpired},
   };
   for (JobState from : kAll) {
     for (JobState to : kAll) {

@@ -45,7 +45,7 @@ TEST_F(RecoveryTest, AnInterruptedJobRunsAgainOnTheNextEpochBeforeAllOthers) {
   EXPECT_EQ(job.listener->success()->metadata.first_attempt_ranks(), 3);
   EXPECT_THAT(job.listener->attempts, ElementsAre(1, 2));
   EXPECT_EQ(RunningJob(), next.id);
-  EXPECT_EQ(scheduler_->tallies().attempts(), 3);
+  EXPECT_EQ(counter_.tallies().attempts(), 3);
 }
 
 TEST_F(RecoveryTest, AJobThatBreaksItsGroupEveryTimeIsInternalAndAlone) {
@@ -87,7 +87,7 @@ TEST_F(RecoveryTest, SilenceIsNotTheJobsFault) {
 }
 
 TEST_F(RecoveryTest, OneAttemptIsAllWhereNoMoreAreAllowed) {
-  StartReady({.max_queue_length = 2, .max_attempts = 1});
+  StartReady({.max_queue_length = 2, .retry = {.max_attempts = 1}});
   const Submitted job = Submit();
   LoseRank(1);
   EXPECT_EQ(job.listener->code(), absl::StatusCode::kUnavailable);
@@ -102,7 +102,7 @@ TEST_F(RecoveryTest, AStopThatNobodyAskedForIsAnInterruption) {
 }
 
 TEST_F(RecoveryTest, TheRetryWindowEndsTheWaitForAGroup) {
-  StartReady({.max_queue_length = 2, .retry_window_s = 30});
+  StartReady({.max_queue_length = 2, .retry = {.retry_window_s = 30}});
   const Submitted job = Submit();
   LoseRank(1);
   EXPECT_EQ(SecondsBetween(h_.clock.Now(), scheduler_->NextDue()), 30);
@@ -153,18 +153,18 @@ TEST_F(RecoveryTest, AJobRunsAgainOnFewerRanksWhereItsRequestAllowsItAndTheReply
 TEST_F(RecoveryTest, ACancelledJobDoesNotRunAgain) {
   StartReady();
   const Submitted job = Submit();
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
   LoseRank(1);
   EXPECT_EQ(job.listener->code(), absl::StatusCode::kCancelled);
   ReplaceRank(1);
-  EXPECT_EQ(scheduler_->tallies().attempts(), 1);
+  EXPECT_EQ(counter_.tallies().attempts(), 1);
 }
 
 TEST_F(RecoveryTest, AnInterruptedJobMayBeCancelledWhileItWaits) {
   StartReady();
   const Submitted job = Submit();
   LoseRank(1);
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
   EXPECT_EQ(job.listener->code(), absl::StatusCode::kCancelled);
   ReplaceRank(1);
   EXPECT_TRUE(h_.group.ready());

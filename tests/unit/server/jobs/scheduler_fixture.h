@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "server/jobs/job_counter.h"
 #include "server/jobs/scheduler.h"
 #include "tests/unit/server/jobs/fake_picture_encoder.h"
 #include "tests/unit/server/jobs/recording_listener.h"
@@ -29,7 +31,7 @@ class SchedulerTest : public ::testing::Test {
   using Link = GroupHarness::Link;
 
   void Start(SchedulerOptions options = {.max_queue_length = 2}) {
-    scheduler_.emplace(options, h_.clock, h_.group, encoder_, [] { return 42u; });
+    scheduler_.emplace(options, h_.clock, h_.group, encoder_, counter_, [] { return 42u; });
     h_.group.SetListener(*scheduler_);
   }
   void StartReady(SchedulerOptions options = {.max_queue_length = 2}) {
@@ -42,12 +44,12 @@ class SchedulerTest : public ::testing::Test {
   }
 
   Submitted Submit(v1::GenerateImageRequest request = {}, double deadline_s = 0,
-                   ReplyKind reply = ReplyKind::kStream) {
+                   int64_t max_reply_bytes = std::numeric_limits<int64_t>::max()) {
     Submitted job = {.id = "job" + std::to_string(++last_job_),
                      .listener = std::make_shared<RecordingListener>()};
     scheduler_->Submit({.id = job.id,
                         .request = std::move(request),
-                        .reply = reply,
+                        .max_reply_bytes = max_reply_bytes,
                         .submitted_at = h_.clock.Now(),
                         .deadline = deadline_s > 0 ? h_.clock.Now() + Seconds(deadline_s) : kNever},
                        job.listener);
@@ -85,6 +87,7 @@ class SchedulerTest : public ::testing::Test {
 
   GroupHarness h_{WorkerGroupOptions{.size = 3, .min_ranks = 2, .regroup_wait_s = 60}};
   FakePictureEncoder encoder_;
+  JobCounter counter_;
   std::optional<Scheduler> scheduler_;
   std::vector<Link> links_;
   int last_job_ = 0;

@@ -76,49 +76,6 @@ TEST_F(SchedulerTest, JudgesWaitingRequestsOnceTheModelIsKnown) {
   EXPECT_EQ(RunningJob(), good.id);
 }
 
-TEST_F(SchedulerTest, RefusesAtOnceWhatNoModelCouldServe) {
-  Start();
-  v1::GenerateImageRequest request;
-  request.set_sync_steps(0);
-  EXPECT_EQ(Submit(request).listener->code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST_F(SchedulerTest, RefusesAPictureWithFewerTokensThanRanks) {
-  StartReady();
-  v1::GenerateImageRequest request;
-  request.set_width(16);
-  request.set_height(32);
-  const Submitted small = Submit(request);
-  ASSERT_EQ(small.listener->code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(small.listener->error()->violations.at(0).field, "width");
-  request.set_height(48);
-  EXPECT_EQ(Submit(request).listener->finished, 0);
-}
-
-TEST_F(SchedulerTest, ListsEveryViolation) {
-  StartReady();
-  v1::GenerateImageRequest request;
-  request.set_width(17);
-  request.set_num_images(0);
-  const Submitted job = Submit(request);
-  ASSERT_EQ(job.listener->code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(job.listener->error()->violations.size(), 2u);
-  EXPECT_EQ(Runs(), 0);
-}
-
-TEST_F(SchedulerTest, RefusesWhenTheQueueIsFullAndSaysWhenToRetry) {
-  StartReady();
-  Measure();
-  Submit();
-  Submit();
-  Submit();
-  const Submitted refused = Submit();
-  ASSERT_EQ(refused.listener->code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(refused.listener->error()->reason, reason::kQueueFull);
-  EXPECT_NEAR(*refused.listener->error()->retry_after_s, kRunSeconds, 1e-6);
-  EXPECT_THAT(refused.listener->positions, IsEmpty());
-}
-
 TEST_F(SchedulerTest, PredictsWaitAndRemainingTimeOnceMeasured) {
   StartReady();
   Measure();
@@ -136,7 +93,7 @@ TEST_F(SchedulerTest, ACancelledJobLeavesTheQueueAtOnce) {
   Submit();
   const Submitted waiting = Submit();
   const Submitted behind = Submit();
-  scheduler_->Abandon(waiting.id);
+  scheduler_->Cancel(waiting.id);
   EXPECT_EQ(waiting.listener->code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(waiting.listener->error()->metadata.at("stage"), "queue");
   EXPECT_THAT(behind.listener->positions, ElementsAre(2, 1));
@@ -146,7 +103,7 @@ TEST_F(SchedulerTest, ACancelledRunningJobIsAnsweredWhenTheGroupReports) {
   StartReady();
   const Submitted job = Submit();
   h_.SayStep(links_[0], h_.RunningKey(links_[0]), 1);
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
   EXPECT_EQ(job.listener->finished, 0);
   for (const Link& link : links_) {
     EXPECT_EQ(link->Last(ConnectResponse::kCancelJob).cancel_job().reason(),
@@ -161,11 +118,11 @@ TEST_F(SchedulerTest, ACancelledRunningJobIsAnsweredWhenTheGroupReports) {
 TEST_F(SchedulerTest, AbandoningAJobTwiceOrAfterItsEndDoesNothing) {
   StartReady();
   const Submitted job = Submit();
-  scheduler_->Abandon(job.id);
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
+  scheduler_->Cancel(job.id);
   EXPECT_EQ(links_[0]->Count(ConnectResponse::kCancelJob), 1);
   FinishRun(absl::CancelledError("voted"));
-  scheduler_->Abandon(job.id);
+  scheduler_->Cancel(job.id);
   EXPECT_EQ(job.listener->finished, 1);
 }
 
@@ -201,45 +158,8 @@ TEST_F(SchedulerTest, AClientThatLeavesAtItsDeadlineCountsAsExpired) {
   Submit();
   const Submitted waiting = Submit({}, 5);
   h_.clock.Advance(4.95);
-  scheduler_->Abandon(waiting.id);
+  scheduler_->Cancel(waiting.id);
   EXPECT_EQ(waiting.listener->code(), absl::StatusCode::kDeadlineExceeded);
-}
-
-TEST_F(SchedulerTest, RefusesADeadlineThatCertainlyCannotBeMet) {
-  StartReady();
-  Measure();
-  EXPECT_EQ(Submit({}, 1).listener->finished, 0);  // one run may have had to warm up
-  h_.Pass(kRunSeconds, links_);
-  FinishRun();
-  const Submitted hopeless = Submit({}, 1);
-  ASSERT_EQ(hopeless.listener->code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(hopeless.listener->error()->reason, reason::kDeadlineCannotBeMet);
-  EXPECT_EQ(hopeless.listener->error()->metadata.at("allowed_s"), "1.000");
-  v1::GenerateImageRequest other_shape;
-  other_shape.set_width(1024);
-  EXPECT_EQ(Submit(other_shape, 1).listener->finished, 0);  // only scaled, so not certain
-}
-
-TEST_F(SchedulerTest, CountsTheWaitWhenItRefusesADeadline) {
-  StartReady();
-  Measure();
-  Measure();
-  Submit();
-  EXPECT_EQ(Submit({}, 15).listener->finished, 0);  // in front: a job that may end at any time
-  EXPECT_EQ(Submit({}, 15).listener->code(), absl::StatusCode::kDeadlineExceeded);
-}
-
-TEST_F(SchedulerTest, RefusesAUnaryReplyThatMayNotFit) {
-  StartReady({.max_unary_reply_bytes = 4 << 20});
-  v1::GenerateImageRequest request;
-  request.set_width(2048);
-  request.set_height(2048);
-  const Submitted unary = Submit(request, 0, ReplyKind::kUnary);
-  ASSERT_EQ(unary.listener->code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(unary.listener->error()->reason, reason::kReplyTooLarge);
-  EXPECT_THAT(unary.listener->error()->message, HasSubstr("StreamGenerateImage"));
-  EXPECT_FALSE(unary.listener->error()->retry_after_s.has_value());
-  EXPECT_EQ(Submit(request).listener->finished, 0);
 }
 
 TEST_F(SchedulerTest, ARanksOwnErrorIsInternalWithTheJobsId) {
@@ -259,56 +179,6 @@ TEST_F(SchedulerTest, OutOfDeviceMemoryIsNotToBeRetried) {
   ASSERT_EQ(job.listener->code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(job.listener->error()->reason, reason::kOutOfDeviceMemory);
   EXPECT_FALSE(job.listener->error()->retry_after_s.has_value());
-  EXPECT_TRUE(h_.group.ready());
-}
-
-v1::GenerateImageRequest Square(int side) {
-  v1::GenerateImageRequest request;
-  request.set_width(side);
-  request.set_height(side);
-  return request;
-}
-
-TEST_F(SchedulerTest, RefusesWhatTheMemoryOfItsPoorestRankCannotHold) {
-  Start();
-  h_.job_memory.set_decoded_pixel(100);
-  h_.job_memory.set_available(1 << 30);
-  links_ = {h_.Arrive(0)};
-  h_.job_memory.set_available(100 * 512 * 512);
-  links_.push_back(h_.Arrive(1));
-  h_.job_memory.set_available(1 << 30);
-  links_.push_back(h_.Arrive(2));
-  h_.Join(links_);
-  EXPECT_EQ(Submit(Square(512)).listener->finished, 0);
-  const Submitted large = Submit(Square(528));
-  ASSERT_EQ(large.listener->code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(large.listener->error()->reason, reason::kOutOfDeviceMemory);
-  EXPECT_THAT(large.listener->error()->message, HasSubstr("width 528, height 528"));
-  EXPECT_THAT(large.listener->error()->message, HasSubstr("on 3 ranks"));
-  EXPECT_FALSE(large.listener->error()->retry_after_s.has_value());
-  EXPECT_EQ(Runs(), 1);
-}
-
-TEST_F(SchedulerTest, RefusesAWaitingJobOnceTheMemoryIsKnown) {
-  Start();
-  const Submitted large = Submit(Square(528));
-  const Submitted small = Submit(Square(512));
-  EXPECT_EQ(large.listener->finished, 0);
-  h_.job_memory.set_decoded_pixel(100);
-  h_.job_memory.set_available(100 * 512 * 512);
-  MakeReady();
-  EXPECT_EQ(large.listener->code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(RunningJob(), small.id);
-  FinishRun();
-  EXPECT_NE(small.listener->success(), nullptr);
-}
-
-TEST_F(SchedulerTest, AJobThatTheRanksThemselvesFoundTooLargeLeavesTheGroupWhole) {
-  StartReady();
-  const Submitted job = Submit();
-  FinishRun(absl::OutOfRangeError("memory_plan: width 4096"));
-  ASSERT_EQ(job.listener->code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(job.listener->error()->reason, reason::kOutOfDeviceMemory);
   EXPECT_TRUE(h_.group.ready());
 }
 
@@ -385,13 +255,13 @@ TEST_F(SchedulerTest, TalliesEveryRequestOnce) {
   const Submitted waits = Submit();
   const Submitted expires = Submit({}, /*deadline_s=*/5);
   Submit();  // the queue is full
-  scheduler_->Abandon(waits.id);
+  scheduler_->Cancel(waits.id);
   h_.Pass(6, links_);
   scheduler_->OnTime(h_.clock.Now());
   FinishRun();
   Submit();
   FinishRun(absl::InternalError("a NaN"), /*group_whole=*/true);
-  const v1::JobTallies& tallies = scheduler_->tallies();
+  const v1::JobTallies& tallies = counter_.tallies();
   EXPECT_EQ(tallies.admitted(), 4);
   EXPECT_EQ(tallies.refused(), 1);
   EXPECT_EQ(tallies.succeeded(), 1);

@@ -101,7 +101,7 @@ TEST_F(JobRunTest, ASilentRankDidNotBreakOnTheJob) {
 
 TEST_F(JobRunTest, IsStoppedWhenEveryRankLeftAfterAVote) {
   for (int rank = 0; rank < kRanks; ++rank) run_.Report(rank, Done(absl::StatusCode::kCancelled));
-  EXPECT_EQ(run_.TakeResult().outcome, RunOutcome::kStopped);
+  EXPECT_EQ(run_.TakeResult().outcome, RunOutcome::kCancelled);
 }
 
 TEST_F(JobRunTest, OnlyTheFirstEndOfARankCounts) {

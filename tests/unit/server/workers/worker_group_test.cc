@@ -206,13 +206,13 @@ TEST_F(WorkerGroupTest, AStepNumberFromAWorkerIsKeptInRange) {
 TEST_F(WorkerGroupTest, StopsByTellingEveryRank) {
   const auto links = MakeReady();
   const auto key = Run();
-  group_.Stop(internal::v1::STOP_REASON_CANCELLED);
+  group_.Cancel(internal::v1::STOP_REASON_CANCELLED);
   for (const Link& link : links) {
     EXPECT_EQ(link->Last(ConnectResponse::kCancelJob).cancel_job().key().job_id(), "job");
     h_.SayDone(link, key, absl::CancelledError("voted"));
   }
   ASSERT_EQ(listener_.results.size(), 1u);
-  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kStopped);
+  EXPECT_EQ(listener_.results[0].outcome, RunOutcome::kCancelled);
   EXPECT_TRUE(group_.ready());
 }
 

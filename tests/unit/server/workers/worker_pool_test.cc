@@ -64,7 +64,7 @@ class WorkerPoolTest : public ::testing::Test {
   }
   std::vector<std::string> Picked(int count) {
     std::vector<std::string> names;
-    for (const Worker* worker : pool_.PickEqual(count)) names.push_back(worker->info.name());
+    for (const Worker* worker : pool_.SelectCompatible(count)) names.push_back(worker->info.name());
     return names;
   }
 
