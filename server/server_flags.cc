@@ -6,17 +6,16 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/file.h"
 #include "common/base/random_hex.h"
 #include "common/base/status_macros.h"
 #include "common/base/token_file.h"
 #include "common/flags/strict_flags.h"
 #include "common/model/model_info.h"
+#include "server/tls_files.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kMaxPemBytes = size_t{1} << 20;
 constexpr int kMaxWorkers = 64;
 constexpr double kMaxSeconds = 86400;
 
@@ -56,13 +55,8 @@ absl::StatusOr<std::string> TokenOf(const ServerFlags& flags) {
 
 absl::StatusOr<std::optional<TlsOptions>> TlsOf(const ServerFlags& flags) {
   if (flags.tls_cert.empty()) return std::nullopt;
-  TlsOptions tls;
-  TESSERA_ASSIGN_OR_RETURN(tls.certificate_chain, ReadFile(flags.tls_cert, kMaxPemBytes));
-  TESSERA_ASSIGN_OR_RETURN(tls.private_key, ReadFile(flags.tls_key, kMaxPemBytes));
-  if (!flags.tls_client_ca.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(tls.client_ca, ReadFile(flags.tls_client_ca, kMaxPemBytes));
-  }
-  return tls;
+  return ReadTlsFiles(
+      {.cert = flags.tls_cert, .key = flags.tls_key, .client_ca = flags.tls_client_ca});
 }
 
 void AddGroupFlags(CLI::App& app, ServerFlags& flags) {

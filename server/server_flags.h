@@ -49,7 +49,8 @@ void AddServerFlags(CLI::App& app, ServerFlags& flags);
 // INVALID_ARGUMENT names the flags that do not go together.
 absl::StatusOr<ServerFlags> ParseServerFlags(int argc, const char* const* argv);
 
-// Reads the files that the flags name. A token is drawn when none is given and workers are spawned.
+// Reads the files that the flags name. An error names the file, and the flag where the file is one
+// for TLS. A token is drawn when none is given and workers are spawned.
 absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags);
 
 // `worker_port` is the one that was chosen.
