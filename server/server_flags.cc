@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -11,7 +12,7 @@
 #include "common/base/token_file.h"
 #include "common/flags/strict_flags.h"
 #include "common/model/model_info.h"
-#include "server/tls_files.h"
+#include "common/tls/tls_files.h"
 
 namespace tessera {
 namespace {
@@ -55,8 +56,14 @@ absl::StatusOr<std::string> TokenOf(const ServerFlags& flags) {
 
 absl::StatusOr<std::optional<TlsOptions>> TlsOf(const ServerFlags& flags) {
   if (flags.tls_cert.empty()) return std::nullopt;
-  return ReadTlsFiles(
-      {.cert = flags.tls_cert, .key = flags.tls_key, .client_ca = flags.tls_client_ca});
+  TESSERA_ASSIGN_OR_RETURN(PemIdentity identity, ReadPemIdentity(flags.tls_cert, flags.tls_key));
+  TlsOptions tls = {.certificate_chain = std::move(identity.certificate_chain),
+                    .private_key = std::move(identity.private_key)};
+  if (!flags.tls_client_ca.empty()) {
+    TESSERA_ASSIGN_OR_RETURN(tls.client_ca,
+                             ReadCertificates("--tls-client-ca", flags.tls_client_ca));
+  }
+  return tls;
 }
 
 void AddGroupFlags(CLI::App& app, ServerFlags& flags) {

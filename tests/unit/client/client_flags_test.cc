@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/tls_identity.h"
 
 namespace tessera {
 namespace {
@@ -109,13 +110,17 @@ TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
 }
 
 TEST(ClientFlagsTest, ReadsTlsFiles) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/ca-", getpid(), ".pem");
-  std::ofstream(path) << "certificates";
-  EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates,
-            "certificates");
+  const std::string path = absl::StrCat(::testing::TempDir(), "/ca-", getpid(), ".pem");
+  const std::string authority = testing::MakeTlsIdentity().certificate;
+  std::ofstream(path) << authority;
+  EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates, authority);
   EXPECT_EQ(Parse({"info", "--tls"}).value().connection.tls->root_certificates, "");
   std::filesystem::remove(path);
-  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), testing::HasSubstr(path));
+  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), ::testing::HasSubstr(path));
+  std::ofstream(path).flush();  // an empty file does not stand for the system's authorities
+  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(),
+              ::testing::HasSubstr("--tls-ca: " + path + ": expected certificates"));
+  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "tests/support/flag_walk.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tls_identity.h"
 
 namespace tessera {
 namespace {
@@ -143,6 +144,22 @@ TEST(ServerFlagsTest, NamesFilesThatCannotBeRead) {
   flags.model = "/nowhere/model";
   EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()),
               HasSubstr("/nowhere/model"));
+}
+
+TEST(ServerFlagsTest, AnEmptyClientAuthorityIsARefusalToStart) {
+  const testing::TempDir folder;
+  const testing::TlsIdentity identity = testing::MakeTlsIdentity();
+  ServerFlags flags;
+  flags.tls_cert = folder.path() + "/cert";
+  flags.tls_key = folder.path() + "/key";
+  flags.tls_client_ca = folder.path() + "/ca";
+  std::ofstream(flags.tls_cert) << identity.certificate;
+  std::ofstream(flags.tls_key) << identity.key;
+  std::ofstream(flags.tls_client_ca).flush();
+  EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()),
+              HasSubstr("--tls-client-ca: " + flags.tls_client_ca + ": expected certificates"));
+  std::ofstream(flags.tls_client_ca) << identity.certificate;
+  EXPECT_EQ(MakeServerOptions(flags).value().tls->client_ca, identity.certificate);
 }
 
 TEST(ServerFlagsTest, DrawsATokenOfItsOwnEachTime) {

@@ -1,4 +1,4 @@
-#include "server/tls_files.h"
+#include "common/tls/tls_files.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -49,11 +49,11 @@ Key ParseKey(const std::string& pem) {
   return key;
 }
 
-absl::Status Refuse(const char* flag, const std::string& file, const char* problem) {
+absl::Status Refuse(const std::string& flag, const std::string& file, const char* problem) {
   return absl::InvalidArgumentError(absl::StrCat(flag, ": ", file, ": ", problem));
 }
 
-absl::StatusOr<std::string> Read(const char* flag, const std::string& file) {
+absl::StatusOr<std::string> Read(const std::string& flag, const std::string& file) {
   absl::StatusOr<std::string> content = ReadFile(file, kMaxPemBytes);
   if (content.ok()) return content;
   return absl::Status(content.status().code(),
@@ -62,28 +62,26 @@ absl::StatusOr<std::string> Read(const char* flag, const std::string& file) {
 
 }  // namespace
 
-absl::StatusOr<TlsOptions> ReadTlsFiles(const TlsFiles& files) {
-  TlsOptions tls;
-  TESSERA_ASSIGN_OR_RETURN(tls.certificate_chain, Read("--tls-cert", files.cert));
-  const Certificate certificate = ParseCertificates(tls.certificate_chain);
-  if (certificate == nullptr) {
-    return Refuse("--tls-cert", files.cert, "expected certificates in PEM");
-  }
-  TESSERA_ASSIGN_OR_RETURN(tls.private_key, Read("--tls-key", files.key));
-  const Key key = ParseKey(tls.private_key);
+absl::StatusOr<std::string> ReadCertificates(const std::string& flag, const std::string& file) {
+  TESSERA_ASSIGN_OR_RETURN(std::string pem, Read(flag, file));
+  if (ParseCertificates(pem) == nullptr) return Refuse(flag, file, "expected certificates in PEM");
+  return pem;
+}
+
+absl::StatusOr<PemIdentity> ReadPemIdentity(const std::string& cert_file,
+                                            const std::string& key_file) {
+  PemIdentity identity;
+  TESSERA_ASSIGN_OR_RETURN(identity.certificate_chain, ReadCertificates("--tls-cert", cert_file));
+  TESSERA_ASSIGN_OR_RETURN(identity.private_key, Read("--tls-key", key_file));
+  const Key key = ParseKey(identity.private_key);
   if (key == nullptr) {
-    return Refuse("--tls-key", files.key, "expected a private key in PEM without a passphrase");
+    return Refuse("--tls-key", key_file, "expected a private key in PEM without a passphrase");
   }
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    ERR_clear_error();
-    return Refuse("--tls-key", files.key, "expected the key of the certificate in --tls-cert");
-  }
-  if (files.client_ca.empty()) return tls;
-  TESSERA_ASSIGN_OR_RETURN(tls.client_ca, Read("--tls-client-ca", files.client_ca));
-  if (ParseCertificates(tls.client_ca) == nullptr) {
-    return Refuse("--tls-client-ca", files.client_ca, "expected certificates in PEM");
-  }
-  return tls;
+  const Certificate certificate = ParseCertificates(identity.certificate_chain);
+  const bool fits = X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (fits) return identity;
+  return Refuse("--tls-key", key_file, "expected the key of the certificate in --tls-cert");
 }
 
 }  // namespace tessera
