@@ -39,9 +39,11 @@ MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
   const double passes = size.true_cfg ? 2 : 1;
   const double images = ToDouble(size.images);
   const double rows = ToDouble(size.text_tokens) + ToDouble(size.image_tokens);
-  const double computed = LongestChunk(size.text_tokens, size.replicated_text ? 1 : size.ranks) +
+  const bool replicated = size.text_mode == TextMode::kReplicated;
+  const double computed = LongestChunk(size.text_tokens, replicated ? 1 : size.ranks) +
                           LongestChunk(size.image_tokens, size.ranks);
-  const bool kept = size.ranks > 1 && size.stale_steps;
+  const bool stale_steps = HasStaleStep(static_cast<int>(size.steps), size.schedule);
+  const bool kept = size.ranks > 1 && stale_steps;
   const double layers = kept ? ToDouble(costs.layers) : 1;
 
   const double text = ToDouble(size.text_tokens) * ToDouble(costs.text_token);
@@ -50,7 +52,7 @@ MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
   const double beside = passes * ToDouble(size.steps) * ToDouble(costs.step) +
                         (passes + images) * rows * ToDouble(costs.any_row);
   const double row = layers * ToDouble(costs.kv_row) + ToDouble(costs.open_layer_row);
-  const bool records = size.ranks == 1 || size.stale_steps;
+  const bool records = size.ranks == 1 || stale_steps;
   return {.kv_cache = ToBytes(passes * images * rows * row),
           .recorded = ToBytes(records ? mine * ToDouble(costs.recorded_row) : 0),
           .activations = ToBytes(beside + std::max({text, denoise, DecodeBytes(size, costs)}))};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace tessera {
@@ -14,6 +15,8 @@ enum class TextMode {
 struct StepSchedule {
   int sync_steps = 1;     // leading sync steps, at least 1: a stale step needs a filled cache
   int refresh_every = 0;  // later sync steps; 0: never, 1: every step
+
+  auto operator<=>(const StepSchedule&) const = default;
 };
 
 enum class StepKind {

@@ -28,9 +28,8 @@ JobMemory FromLinkMemory(const internal::v1::JobMemory& memory);
 
 internal::v1::JobReport MakeJobReport(const ImageResult& result);
 
-// A request with every default filled in, as the workers take it.
-internal::v1::ImageRequest ToLinkRequest(const v1::GenerateImageRequest& effective);
-ImageRequest FromProto(const internal::v1::ImageRequest& request);
+// A request with every default filled in, as the engine takes it.
+ImageRequest FromProto(const v1::GenerateImageRequest& request);
 
 // The most data of one message with pixels, in bytes.
 inline constexpr size_t kPixelChunkBytes = size_t{1} << 20;

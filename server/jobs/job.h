@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/job/job_size.h"
 #include "server/jobs/job_listener.h"
 #include "server/loop/clock.h"
 #include "server/workers/job_run.h"
@@ -76,7 +77,12 @@ class Job {
 
   // The request with every default filled in; absent until the model is known.
   const std::optional<v1::GenerateImageRequest>& effective() const { return effective_; }
-  void Resolve(v1::GenerateImageRequest effective) { effective_ = std::move(effective); }
+  // Of the effective request, on a whole group.
+  const JobSize& size() const { return size_; }
+  void Resolve(v1::GenerateImageRequest effective, const JobSize& size) {
+    effective_ = std::move(effective);
+    size_ = size;
+  }
 
   // Tells the listener, unless it knows.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
@@ -120,6 +126,7 @@ class Job {
   JobState state_ = JobState::kQueued;
   JobState stopping_towards_ = JobState::kCancelled;
   std::optional<v1::GenerateImageRequest> effective_;
+  JobSize size_;
   TimePoint deadline_;
   Attempt attempt_;
   int first_attempt_ranks_ = 0;

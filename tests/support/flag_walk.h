@@ -80,8 +80,7 @@ class FlagWalk {
   void TryNumbers(const std::string& name, const std::string& type) {
     const size_t begin = type.find("in [");
     if (begin == std::string::npos) {
-      EXPECT_FALSE(absl::StartsWith(type, "INT") || absl::StartsWith(type, "FLOAT"))
-          << "a number without bounds";
+      TryNumberOfAnySize(name, type);
       return;
     }
     const std::vector<std::string> bounds =
@@ -100,6 +99,18 @@ class FlagWalk {
       EXPECT_TRUE(absl::StartsWith(error, name)) << error;
       EXPECT_TRUE(absl::StrContains(error, absl::StrCat("\"", value, "\""))) << error;
       EXPECT_TRUE(absl::StrContains(error, bounds[1])) << error;
+    }
+  }
+
+  // A number whose bounds are those of its type, or are known to the server alone.
+  void TryNumberOfAnySize(const std::string& name, const std::string& type) {
+    const bool whole = absl::StartsWith(type, "INT") || absl::StartsWith(type, "UINT");
+    if (!whole && !absl::StartsWith(type, "FLOAT")) return;
+    EXPECT_EQ(ErrorOf(name, {name + "=0100"}), "");
+    for (const std::string value : {whole ? "99999999999999999999" : "1e999", "1x", "0x1", "nan"}) {
+      const std::string error = ErrorOf(name, {absl::StrCat(name, "=", value)});
+      EXPECT_TRUE(absl::StartsWith(error, name)) << error;
+      EXPECT_TRUE(absl::StrContains(error, absl::StrCat("\"", value, "\""))) << error;
     }
   }
 

@@ -44,6 +44,7 @@ class FluxPipeline : public Pipeline {
  private:
   FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
                std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage);
+  // Refuses what the engine cannot compute; the server has checked requests against the limits.
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,

@@ -176,6 +176,17 @@ TEST(StrictFlagsTest, AnEmptyTextAndOneThatEndsWithAnEqualsSignAreValues) {
   EXPECT_EQ(flags.text, "--text=");
 }
 
+TEST(StrictFlagsTest, AnEmptyTextIsRefusedWhereOneIsNeeded) {
+  CLI::App app("test");
+  std::string file;
+  app.add_option("--file", file)->check(NotEmpty());
+  const char* const empty[] = {"test", "--file", ""};
+  EXPECT_THROW(ParseFlags(app, 3, empty), CLI::ValidationError);
+  const char* const filled[] = {"test", "--file", "x"};
+  ParseFlags(app, 3, filled);
+  EXPECT_EQ(file, "x");
+}
+
 TEST(StrictFlagsTest, HelpTellsBounds) {
   CLI::App app("test");
   Flags flags;

@@ -49,7 +49,7 @@ class JobTest : public ::testing::Test {
     Job job({.id = "job-1", .request = {}, .submitted_at = TimePoint()}, listener_);
     v1::GenerateImageRequest effective;
     effective.set_num_inference_steps(2);
-    job.Resolve(effective);
+    job.Resolve(effective, {});
     return job;
   }
 
