@@ -5,15 +5,13 @@
 #include <utility>
 
 #include "client/request_flags.h"
-#include "common/base/file.h"
 #include "common/base/status_macros.h"
 #include "common/flags/strict_flags.h"
 #include "common/request/request_fields.h"
+#include "common/tls/tls_files.h"
 
 namespace tessera {
 namespace {
-
-constexpr size_t kMaxPemBytes = size_t{1} << 20;
 
 struct ConnectionFlags {
   std::string server = "127.0.0.1:50051";
@@ -79,14 +77,14 @@ absl::StatusOr<ImageClientOptions> MakeConnection(const ConnectionFlags& flags) 
   options.max_tries = flags.max_tries;
   if (!flags.tls && flags.tls_ca.empty() && flags.tls_cert.empty()) return options;
   ClientTls& tls = options.tls.emplace();
-  const auto read = [](const std::string& path, std::string& pem) -> absl::Status {
-    if (path.empty()) return absl::OkStatus();
-    TESSERA_ASSIGN_OR_RETURN(pem, ReadFile(path, kMaxPemBytes));
-    return absl::OkStatus();
-  };
-  TESSERA_RETURN_IF_ERROR(read(flags.tls_ca, tls.root_certificates));
-  TESSERA_RETURN_IF_ERROR(read(flags.tls_cert, tls.certificate_chain));
-  TESSERA_RETURN_IF_ERROR(read(flags.tls_key, tls.private_key));
+  if (!flags.tls_ca.empty()) {
+    TESSERA_ASSIGN_OR_RETURN(tls.root_certificates, ReadCertificates("--tls-ca", flags.tls_ca));
+  }
+  if (!flags.tls_cert.empty()) {
+    TESSERA_ASSIGN_OR_RETURN(PemIdentity identity, ReadPemIdentity(flags.tls_cert, flags.tls_key));
+    tls.certificate_chain = std::move(identity.certificate_chain);
+    tls.private_key = std::move(identity.private_key);
+  }
   return options;
 }
 

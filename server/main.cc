@@ -86,7 +86,7 @@ int Main(int argc, const char* const* argv) {
   }
   signal(SIGPIPE, SIG_IGN);    // whoever reads the log may go away
   TerminationSignals signals;  // before there is a second thread
-  StartLog(flags->log_level);
+  StartLog(flags->settings.log_level);
   const absl::Status served = Serve(*flags, signals);
   if (!served.ok()) spdlog::error("event=failed why=\"{}\"", std::string(served.message()));
   spdlog::shutdown();

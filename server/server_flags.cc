@@ -1,91 +1,24 @@
 #include "server/server_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <limits>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
-#include "common/base/file.h"
 #include "common/base/random_hex.h"
 #include "common/base/status_macros.h"
 #include "common/base/token_file.h"
-#include "common/model/dtype_names.h"
+#include "common/flags/strict_flags.h"
 #include "common/model/model_info.h"
+#include "common/tls/tls_files.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kMaxPemBytes = size_t{1} << 20;
-
-template <typename T>
-CLI::Option* Add(CLI::App& app, const std::string& name, T& value, const std::string& help) {
-  const std::string twin =
-      absl::StrCat("TESSERA_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
-  return app.add_option("--" + name, value, help)->envname(twin)->capture_default_str();
-}
-
-void AddFlags(CLI::App& app, ServerFlags& flags) {
-  Add(app, "model", flags.model, "Folder of the FLUX checkpoint (diffusers' layout)");
-  Add(app, "device", flags.device, "Of spawned workers; worker I gets cuda:I")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  Add(app, "spawn-workers", flags.spawn_workers, "Worker processes to start and keep")
-      ->check(CLI::Range(0, 64));
-  Add(app, "group-size", flags.group_size, "Workers that make one image together; 0: all spawned")
-      ->check(CLI::Range(0, 64));
-  Add(app, "min-ranks", flags.min_ranks,
-      "Workers that will do after a lasting loss, until others come; 0: none may be missing")
-      ->check(CLI::Range(0, 64));
-  Add(app, "regroup-wait", flags.regroup_wait_s,
-      "Seconds to wait for missing workers before fewer will do")
-      ->check(CLI::Range(0.0, 86400.0));
-  Add(app, "max-attempts", flags.max_attempts, "Of a job that is interrupted by lost workers")
-      ->check(CLI::Range(1, 100));
-  Add(app, "retry-window", flags.retry_window_s,
-      "Seconds after its first interruption within which a job may run again")
-      ->check(CLI::Range(0.0, 86400.0));
-  Add(app, "answer-cache-mb", flags.answer_cache_mb,
-      "MiB of pictures kept for calls that come again with their request_id; 0: none")
-      ->check(CLI::Range(0, 1 << 20));
-  Add(app, "dtype", flags.dtype,
-      "Of spawned workers, as a worker's; empty: float32 on cpu, bfloat16 on cuda")
-      ->check(CLI::IsMember(DtypeNames()));
-  Add(app, "threads", flags.threads, "Of each spawned worker; 0: an equal share of the cores")
-      ->check(CLI::Range(0, 1024));
-  Add(app, "text-encoder", flags.text_encoder, "Of spawned workers: who encodes prompts")
-      ->check(CLI::IsMember({"every-rank", "rank0", "cpu"}));
-  Add(app, "job-memory-mb", flags.job_memory_mb,
-      "Of each spawned worker, for a job beside the weights; 0: what is left")
-      ->check(CLI::Range(0, 1 << 30));
-  Add(app, "collectives", flags.collectives,
-      "Of spawned workers, between their devices; nccl (on cuda only) has never run yet")
-      ->check(CLI::IsMember({"gloo", "nccl"}));
-  Add(app, "cuda-path", flags.cuda_path,
-      "Of spawned workers, on cuda: aten, or tuned: our kernels, cuBLASLt, step graphs (not run "
-      "yet)")
-      ->check(CLI::IsMember({"aten", "tuned"}));
-  Add(app, "listen", flags.listen, "HOST:PORT for clients; port 0: any");
-  Add(app, "worker-listen", flags.worker_listen,
-      "HOST:PORT for workers [127.0.0.1:0 when workers are spawned, else 127.0.0.1:50052]");
-  Add(app, "token", flags.token, "Secret that workers show; better in a file or the environment");
-  Add(app, "token-file", flags.token_file, "File that holds the token");
-  Add(app, "tls-cert", flags.tls_cert, "PEM file: certificate chain for clients");
-  Add(app, "tls-key", flags.tls_key, "PEM file: private key");
-  Add(app, "tls-client-ca", flags.tls_client_ca, "PEM file: clients must show a certificate of it");
-  Add(app, "max-queue-length", flags.max_queue_length, "Jobs that may wait")
-      ->check(CLI::Range(1, 100'000));
-  Add(app, "max-unary-reply-bytes", flags.max_unary_reply_bytes,
-      "Largest reply of GenerateImage; clients take 4 MiB by default")
-      ->check(CLI::PositiveNumber);
-  Add(app, "text-mode", flags.text_mode, "Default of requests")
-      ->check(CLI::IsMember({"split", "replicated"}));
-  Add(app, "sync-steps", flags.sync_steps, "Default of requests")->check(CLI::Range(1, 1000));
-  Add(app, "refresh-every", flags.refresh_every, "Default of requests")->check(CLI::Range(0, 1000));
-  Add(app, "port-file", flags.port_file, "File to write the two ports to, once they listen");
-  Add(app, "log-level", flags.log_level, "Prompts are logged only at debug")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-}
+constexpr int kMaxWorkers = 64;
+constexpr double kMaxSeconds = 86400;
 
 absl::Status CheckTogether(const ServerFlags& flags) {
   std::string problems;
@@ -96,12 +29,14 @@ absl::Status CheckTogether(const ServerFlags& flags) {
   require(spawns || flags.group_size > 0,
           "give --spawn-workers N, or --group-size N for workers that dial in");
   require(!spawns || !flags.model.empty(), "--spawn-workers needs --model");
-  require(!spawns || flags.collectives == "gloo" || flags.device == "cuda",
+  require(!spawns || flags.settings.collectives == WorkerSettings::kGloo || flags.device == "cuda",
           "--collectives nccl needs --device cuda");
-  require(!spawns || flags.cuda_path == "aten" || flags.device == "cuda",
+  require(!spawns || flags.settings.cuda_path == WorkerSettings::kAten || flags.device == "cuda",
           "--cuda-path tuned needs --device cuda");
   require(!spawns || flags.group_size <= flags.spawn_workers || !flags.worker_listen.empty(),
           "--group-size above --spawn-workers needs --worker-listen for the others");
+  require(!spawns || !absl::StartsWith(flags.worker_listen, "unix"),
+          "--spawn-workers needs --worker-listen HOST:PORT");
   const int size = flags.group_size > 0 ? flags.group_size : flags.spawn_workers;
   require(flags.min_ranks <= size, "--min-ranks is at most --group-size");
   require(flags.token.empty() || flags.token_file.empty(), "give --token or --token-file");
@@ -121,28 +56,123 @@ absl::StatusOr<std::string> TokenOf(const ServerFlags& flags) {
 
 absl::StatusOr<std::optional<TlsOptions>> TlsOf(const ServerFlags& flags) {
   if (flags.tls_cert.empty()) return std::nullopt;
-  TlsOptions tls;
-  TESSERA_ASSIGN_OR_RETURN(tls.certificate_chain, ReadFile(flags.tls_cert, kMaxPemBytes));
-  TESSERA_ASSIGN_OR_RETURN(tls.private_key, ReadFile(flags.tls_key, kMaxPemBytes));
+  TESSERA_ASSIGN_OR_RETURN(PemIdentity identity, ReadPemIdentity(flags.tls_cert, flags.tls_key));
+  TlsOptions tls = {.certificate_chain = std::move(identity.certificate_chain),
+                    .private_key = std::move(identity.private_key)};
   if (!flags.tls_client_ca.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(tls.client_ca, ReadFile(flags.tls_client_ca, kMaxPemBytes));
+    TESSERA_ASSIGN_OR_RETURN(tls.client_ca,
+                             ReadCertificates("--tls-client-ca", flags.tls_client_ca));
   }
   return tls;
 }
 
+void AddGroupFlags(CLI::App& app, ServerFlags& flags) {
+  app.add_option("--group-size", flags.group_size,
+                 "How many workers make one picture together. 0 means all workers that this server "
+                 "starts.")
+      ->transform(NumberIn<int>(0, kMaxWorkers));
+  app.add_option("--min-ranks", flags.min_ranks,
+                 "How many ranks are enough when lost workers stay away. 0 means that none may be "
+                 "missing.")
+      ->transform(NumberIn<int>(0, kMaxWorkers));
+  app.add_option(
+         "--regroup-wait", flags.regroup_wait_s,
+         "How many seconds the server waits for lost workers before fewer ranks are enough.")
+      ->transform(NumberIn<double>(0.0, kMaxSeconds));
+  app.add_option("--max-attempts", flags.max_attempts,
+                 "How often a job may start. A job starts again when a worker is lost.")
+      ->transform(NumberIn<int>(1, 100));
+  app.add_option("--retry-window", flags.retry_window_s,
+                 "For how many seconds after its first interruption a job may start again.")
+      ->transform(NumberIn<double>(0.0, kMaxSeconds));
+}
+
+void AddListenerFlags(CLI::App& app, ServerFlags& flags) {
+  app.add_option("--listen", flags.listen, "The address for clients. Port 0 means any free port.")
+      ->check(AddressWithPort(0));
+  app.add_option(
+         "--worker-listen", flags.worker_listen,
+         "The address for workers. Without this flag it is 127.0.0.1:0 when the server starts "
+         "workers, and 127.0.0.1:50052 otherwise.")
+      ->check(AddressWithPort(0));
+  app.add_option("--token", flags.token,
+                 "The secret that workers show. A file or the environment keeps the secret out of "
+                 "the list of processes.")
+      ->check(NotEmpty());
+  app.add_option("--token-file", flags.token_file, "The file that holds the secret.")
+      ->check(NotEmpty());
+  app.add_option("--tls-cert", flags.tls_cert,
+                 "The PEM file with the server's certificate chain. With this flag the server "
+                 "accepts only TLS from clients.")
+      ->check(NotEmpty());
+  app.add_option("--tls-key", flags.tls_key, "The PEM file with the private key of --tls-cert.")
+      ->check(NotEmpty());
+  app.add_option("--tls-client-ca", flags.tls_client_ca,
+                 "The PEM file with the authorities of clients. With this flag every client must "
+                 "show a certificate that one of them has signed.")
+      ->check(NotEmpty());
+  app.add_option("--port-file", flags.port_file,
+                 "The file to which the server writes its two ports once it listens.");
+}
+
+void AddRequestFlags(CLI::App& app, ServerFlags& flags) {
+  app.add_option("--max-queue-length", flags.max_queue_length, "How many jobs may wait.")
+      ->transform(NumberIn<int>(1, 100'000));
+  app.add_option("--max-unary-reply-bytes", flags.max_unary_reply_bytes,
+                 "The size of the largest reply of GenerateImage. gRPC clients accept 4 MiB "
+                 "unless they are told otherwise.")
+      ->transform(NumberIn<int64_t>(1, std::numeric_limits<int32_t>::max()));
+  app.add_option(
+         "--answer-cache-mb", flags.answer_cache_mb,
+         "How many MiB of pictures the server keeps for calls that repeat a request_id. 0 means "
+         "none.")
+      ->transform(NumberIn<int>(0, 1 << 20));
+  app.add_option(
+         "--text-mode", flags.text_mode,
+         "Whether the ranks split the text tokens or each compute all of them, for a request "
+         "that does not say.")
+      ->check(CLI::IsMember({"split", "replicated"}));
+  app.add_option("--sync-steps", flags.sync_steps,
+                 "How many leading steps are exact, for a request that does not say.")
+      ->transform(NumberIn<int>(1, 1000));
+  app.add_option("--refresh-every", flags.refresh_every,
+                 "How many steps lie between later exact steps, for a request that does not say. 0 "
+                 "means that there are none.")
+      ->transform(NumberIn<int>(0, 1000));
+}
+
 }  // namespace
+
+void AddServerFlags(CLI::App& app, ServerFlags& flags) {
+  app.option_defaults()->always_capture_default();
+  app.add_option(
+      "--model", flags.model,
+      "The folder of a FLUX checkpoint in the layout of diffusers. Without this flag the first "
+      "worker says which model the server serves.");
+  app.add_option("--spawn-workers", flags.spawn_workers,
+                 "How many workers the server starts and keeps running.")
+      ->transform(NumberIn<int>(0, kMaxWorkers));
+  app.add_option(
+         "--device", flags.device,
+         "The kind of device of the workers that the server starts. With cuda, worker I gets "
+         "cuda:I.")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  AddGroupFlags(app, flags);
+  AddListenerFlags(app, flags);
+  AddRequestFlags(app, flags);
+  AddWorkerSettings(app, flags.settings, "Settings of the workers that the server starts");
+  app.get_option("--log-level")->group("Options");
+  AddEnvironmentTwins(app);
+}
 
 absl::StatusOr<ServerFlags> ParseServerFlags(int argc, const char* const* argv) {
   ServerFlags flags;
-  CLI::App app("tessera-server: FLUX text-to-image over gRPC", "tessera-server");
+  CLI::App app("Makes pictures from texts with a FLUX model, for clients that call over gRPC.",
+               "tessera-server");
   app.set_version_flag("--version", TESSERA_VERSION);
-  app.footer("Every flag --some-name can be given as the environment variable TESSERA_SOME_NAME.");
-  AddFlags(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  app.footer(kEnvironmentFooter);
+  AddServerFlags(app, flags);
+  ParseFlagsOrExit(app, argc, argv);
   TESSERA_RETURN_IF_ERROR(CheckTogether(flags));
   if (flags.group_size == 0) flags.group_size = flags.spawn_workers;
   if (flags.worker_listen.empty()) {
@@ -178,19 +208,13 @@ absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags)
 ChildWorkerOptions MakeChildOptions(const ServerFlags& flags, const std::string& token,
                                     int worker_port) {
   std::string host = flags.worker_listen.substr(0, flags.worker_listen.rfind(':'));
-  if (host == "0.0.0.0" || host == "[::]" || host.empty()) host = "127.0.0.1";
+  if (host == "0.0.0.0" || host == "[::]") host = "127.0.0.1";
   return {.count = flags.spawn_workers,
           .server = absl::StrCat(host, ":", worker_port),
           .token = token,
           .model_dir = flags.model,
           .device = flags.device,
-          .dtype = flags.dtype,
-          .threads = flags.threads,
-          .text_encoder = flags.text_encoder,
-          .job_memory_mb = flags.job_memory_mb,
-          .collectives = flags.collectives,
-          .cuda_path = flags.cuda_path,
-          .log_level = flags.log_level};
+          .settings = flags.settings};
 }
 
 }  // namespace tessera

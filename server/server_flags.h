@@ -4,8 +4,13 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/flags/worker_settings.h"
 #include "server/tessera_server.h"
 #include "server/workers/child_workers.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace tessera {
 
@@ -21,12 +26,7 @@ struct ServerFlags {
   int max_attempts = 3;
   double retry_window_s = 300;
   int answer_cache_mb = 64;
-  std::string dtype;
-  int threads = 0;
-  std::string text_encoder = "every-rank";
-  int job_memory_mb = 0;
-  std::string collectives = "gloo";
-  std::string cuda_path = "aten";
+  WorkerSettings settings;  // of spawned workers; log_level also of the server
   std::string listen = "127.0.0.1:50051";
   std::string worker_listen;  // empty: a free port on loopback when workers are spawned, else 50052
   std::string token;
@@ -40,14 +40,17 @@ struct ServerFlags {
   int sync_steps = 1;
   int refresh_every = 0;
   std::string port_file;
-  std::string log_level = "info";
 };
+
+// Adds every flag to `app`; parsing `app` fills `flags`, which must live as long.
+void AddServerFlags(CLI::App& app, ServerFlags& flags);
 
 // Ends the process by itself for --help, --version and unknown or malformed flags.
 // INVALID_ARGUMENT names the flags that do not go together.
 absl::StatusOr<ServerFlags> ParseServerFlags(int argc, const char* const* argv);
 
-// Reads the files that the flags name. A token is drawn when none is given and workers are spawned.
+// Reads the files that the flags name. An error names the file, and the flag where the file is one
+// for TLS. A token is drawn when none is given and workers are spawned.
 absl::StatusOr<TesseraServerOptions> MakeServerOptions(const ServerFlags& flags);
 
 // `worker_port` is the one that was chosen.

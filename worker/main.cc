@@ -16,6 +16,7 @@
 #include "worker/link/worker_flags.h"
 #include "worker/link/worker_link.h"
 #include "worker/pipeline/engine.h"
+#include "worker/pipeline/engine_settings.h"
 
 namespace tessera {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 void StartLog(const WorkerFlags& flags) {
   spdlog::set_default_logger(spdlog::stderr_color_mt(flags.name));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z level=%l worker=%n %v");
-  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  spdlog::set_level(spdlog::level::from_str(flags.settings.log_level));
 }
 
 sigset_t BlockTerminationSignals() {
@@ -46,11 +47,6 @@ sigset_t BlockTerminationSignals() {
   End(1, "failed");
 }
 
-TextEncoderPlace ToPlace(const std::string& name) {
-  if (name == "rank0") return TextEncoderPlace::kRank0;
-  return name == "cpu" ? TextEncoderPlace::kCpu : TextEncoderPlace::kEveryRank;
-}
-
 void LogLoading(const LoadProgress& progress) {
   constexpr double kMiB = 1 << 20;
   const double done = static_cast<double>(progress.done_bytes);
@@ -65,17 +61,11 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                TESSERA_VERSION);
   const spdlog::stopwatch stopwatch;
   absl::StatusOr<std::unique_ptr<Engine>> engine = CatchExceptions([&] {
-    return LoadEngine(
-        {.model_dir = flags.model,
-         .device = flags.device,
-         .dtype = flags.dtype,
-         .threads = flags.threads,
-         .weight_cache_dir = flags.weight_cache,
-         .text_encoder = ToPlace(flags.text_encoder),
-         .kernels = KernelsOf(flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten),
-         .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
-         .on_load_progress = LogLoading},
-        flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
+    PipelineOptions options = PipelineOptionsOf(flags.settings);
+    options.model_dir = flags.model;
+    options.device = flags.device;
+    options.on_load_progress = LogLoading;
+    return LoadEngine(options, CollectivesOf(flags.settings));
   });
   if (!engine.ok()) Fail(engine.status());
   spdlog::info(
@@ -98,7 +88,7 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
                    .token = flags.token,
                    .name = flags.name,
                    .device = flags.device,
-                   .text_encoder = flags.text_encoder,
+                   .text_encoder = flags.settings.text_encoder,
                    .advertised_address = flags.advertise,
                    .supervised_index = flags.supervised_index},
                   LoadOrFail(flags));

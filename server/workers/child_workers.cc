@@ -11,41 +11,26 @@
 namespace tessera {
 namespace {
 
-int ThreadsOfEach(const ChildWorkerOptions& options) {
-  if (options.threads > 0 || options.device != "cpu") return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / options.count);
+WorkerSettings SettingsOfEach(const ChildWorkerOptions& options) {
+  WorkerSettings settings = options.settings;
+  if (settings.threads == 0 && options.device == "cpu") {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    settings.threads = std::max(1, cores / options.count);
+  }
+  return settings;
 }
 
 ChildCommand CommandOf(const ChildWorkerOptions& options, const std::string& binary, int index) {
+  const std::string device =
+      options.device == "cuda" ? absl::StrCat("cuda:", index) : options.device;
   ChildCommand command = {
       .binary = binary,
-      .args = {"--server",
-               options.server,
-               "--model",
-               options.model_dir,
-               "--device",
-               options.device == "cuda" ? absl::StrCat("cuda:", index) : options.device,
-               "--threads",
-               absl::StrCat(ThreadsOfEach(options)),
-               "--supervised-index",
-               absl::StrCat(index),
-               "--name",
-               absl::StrCat("worker-", index),
-               "--log-level",
-               options.log_level,
-               "--text-encoder",
-               options.text_encoder,
-               "--job-memory-mb",
-               absl::StrCat(options.job_memory_mb),
-               "--collectives",
-               options.collectives,
-               "--cuda-path",
-               options.cuda_path},
-      // Not an argument: those are for everyone to see.
+      .args = {"--server", options.server, "--model", options.model_dir, "--device", device,
+               "--supervised-index", absl::StrCat(index), "--name", absl::StrCat("worker-", index)},
+      // Everybody on this machine can read a command line, so the token is not in it.
       .environment = {absl::StrCat("TESSERA_TOKEN=", options.token)}};
-  if (!options.dtype.empty()) {
-    command.args.insert(command.args.end(), {"--dtype", options.dtype});
-  }
+  const std::vector<std::string> settings = ArgumentsOf(SettingsOfEach(options));
+  command.args.insert(command.args.end(), settings.begin(), settings.end());
   return command;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "common/base/mutex.h"
+#include "common/flags/worker_settings.h"
 #include "common/supervisor/supervisor.h"
 #include "server/workers/worker_launcher.h"
 
@@ -18,14 +19,8 @@ struct ChildWorkerOptions {
   std::string server;  // HOST:PORT of the workers' listener
   std::string token;
   std::string model_dir;
-  std::string device;  // "cpu", or "cuda": worker i gets cuda:i
-  std::string dtype;   // empty: the worker's own default
-  int threads = 0;     // of each; 0: an equal share of this machine's cores
-  std::string text_encoder = "every-rank";
-  int job_memory_mb = 0;
-  std::string collectives = "gloo";
-  std::string cuda_path = "aten";
-  std::string log_level;
+  std::string device;       // "cpu", or "cuda": worker i gets cuda:i
+  WorkerSettings settings;  // of each; on the CPU 0 threads are an equal share of its cores
 };
 
 // The worker processes that this server starts: kept at `count`, ended with the server.

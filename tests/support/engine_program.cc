@@ -12,12 +12,12 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 
 #include "worker/pipeline/engine.h"
+#include "worker/pipeline/engine_settings.h"
 
 namespace tessera {
 namespace {
@@ -69,12 +69,9 @@ absl::Status Generate(Engine& engine, std::istringstream& line) {
 }
 
 int Main(const std::string& model_dir, const std::string& text_encoder) {
-  const std::map<std::string, TextEncoderPlace> places = {
-      {"every-rank", TextEncoderPlace::kEveryRank},
-      {"rank0", TextEncoderPlace::kRank0},
-      {"cpu", TextEncoderPlace::kCpu}};
-  const absl::StatusOr<std::unique_ptr<Engine>> engine =
-      LoadEngine({.model_dir = model_dir, .threads = 1, .text_encoder = places.at(text_encoder)});
+  PipelineOptions pipeline = PipelineOptionsOf({.threads = 1, .text_encoder = text_encoder});
+  pipeline.model_dir = model_dir;
+  const absl::StatusOr<std::unique_ptr<Engine>> engine = LoadEngine(pipeline);
   if (!engine.ok()) {
     SayStatus(engine.status());
     return 1;

@@ -4,11 +4,17 @@
 #include <cstdlib>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/model/dtype_names.h"
+#include "common/flags/strict_flags.h"
 
 namespace tessera {
 namespace {
+
+constexpr int kMaxLayers = 1000;
+constexpr int kMaxRanks = 64;
+constexpr int kMaxPixels = 65536;
+constexpr int kMaxSteps = 100'000;
 
 // Small enough for a CPU, large enough for its GEMMs to weigh.
 FluxConfig DefaultSizes() {
@@ -27,107 +33,129 @@ FluxConfig DefaultSizes() {
 template <typename Choice>
 void AddChoice(CLI::App& app, const std::string& name, Choice& choice, const std::string& help,
                const std::map<std::string, Choice>& choices) {
-  app.add_option(name, choice, help)->transform(CLI::CheckedTransformer(choices));
+  std::vector<std::string> names;
+  std::string default_name;
+  for (const auto& [text, value] : choices) {
+    names.push_back(text);
+    if (value == choice) default_name = text;
+  }
+  app.add_option_function<std::string>(
+         name, [&choice, choices](const std::string& text) { choice = choices.at(text); }, help)
+      ->check(CLI::IsMember(names))
+      ->default_str(default_name);
 }
 
-void AddModelOptions(CLI::App& app, BenchOptions& options, bool& random_weights) {
-  app.add_option("--model", options.model,
-                 "Checkpoint folder; without it random weights in the sizes that follow, and the "
-                 "denoising loop alone");
-  app.add_flag("--random-weights", random_weights,
-               "Random weights in the sizes of --model: a checkpoint folder, or flux-dev for those "
-               "of FLUX.1-dev (24 GB in bfloat16)");
-  app.add_flag("--vae", options.vae, "Random weights: also decodes, by a VAE of FLUX's sizes");
+void AddModelOptions(CLI::App& app, BenchOptions& options) {
+  app.add_option(
+      "--model", options.model,
+      "The folder of a checkpoint. Without this flag the weights are random, have the sizes "
+      "that the next flags give, and only the denoising loop runs.");
+  app.add_flag(
+         "--random-weights", options.random_weights,
+         "Random weights in the sizes of --model, which is then the folder of a checkpoint, or "
+         "flux-dev for the sizes of FLUX.1-dev (24 GB in bfloat16).")
+      ->disable_flag_override();
+  app.add_flag("--vae", options.vae,
+               "With random weights: also decodes, with a VAE of FLUX's sizes.")
+      ->disable_flag_override();
   FluxConfig& config = options.config;
-  app.add_option("--layers", config.num_layers, "Double blocks of random weights")
-      ->capture_default_str();
-  app.add_option("--single-layers", config.num_single_layers, "Single blocks")
-      ->capture_default_str();
-  app.add_option("--heads", config.num_attention_heads, "Attention heads")->capture_default_str();
+  app.add_option("--layers", config.num_layers, "How many double blocks random weights have.")
+      ->transform(NumberIn<int64_t>(0, kMaxLayers));
+  app.add_option("--single-layers", config.num_single_layers,
+                 "How many single blocks random weights have.")
+      ->transform(NumberIn<int64_t>(0, kMaxLayers));
+  app.add_option("--heads", config.num_attention_heads,
+                 "How many attention heads random weights have.")
+      ->transform(NumberIn<int64_t>(1, 1024));
   app.add_option("--axes", config.axes_dims_rope,
-                 "Widths of the three rotary axes; their sum is the head's width")
-      ->expected(3)
-      ->delimiter(',');
+                 "The widths of the three rotary axes of random weights. Their sum is the "
+                 "width of a head.")
+      ->delimiter(',')
+      ->transform(NumberIn<int64_t>(2, 1024));
 }
 
 void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
-  app.add_option("--device", options.device, "cpu, cuda or cuda:K")->capture_default_str();
-  app.add_option(
-         "--dtype", options.dtype,
-         "float32, bfloat16 or float16; +fp8: linear layers in FP8; +fp8kv: cached keys and "
-         "values too")
-      ->check(CLI::IsMember(DtypeNames()));
-  AddChoice<CudaKernels>(app, "--kernels", options.kernels.cuda_kernels,
-                         "On CUDA: aten (default) or fused, our own",
-                         {{"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}});
+  AddDevice(app, options.device);
+  AddWorkerSetting(app, options.settings, "--dtype");
+  AddChoice<CudaKernels>(
+      app, "--kernels", options.kernels.cuda_kernels,
+      "What does the element-wise work on a GPU: ATen, or the fused kernels of Tessera.",
+      {{"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}});
   AddChoice<Gemm>(app, "--gemm", options.kernels.gemm,
-                  "On CUDA: aten (default) or cublaslt, with bias and GELU in the GEMM",
+                  "What computes linear layers on a GPU. cublaslt does bias and GELU in the GEMM.",
                   {{"aten", Gemm::kAten}, {"cublaslt", Gemm::kCublasLt}});
   AddChoice<Fp8Accumulation>(
       app, "--fp8-accumulation", options.kernels.fp8_accumulation,
-      "On CUDA, of FP8 products: exact (default) or fast",
+      "How a GPU sums FP8 products. fast is less exact.",
       {{"exact", Fp8Accumulation::kExact}, {"fast", Fp8Accumulation::kFast}});
   AddChoice<Attention>(app, "--attention", options.attention,
-                       "On CUDA: auto (default), or cudnn, flash or efficient alone, which fails "
-                       "where that kernel cannot run; for random weights without --vae",
+                       "Which attention kernel a GPU uses. Any but auto fails where that kernel "
+                       "cannot run, so use it with random weights and without --vae.",
                        {{"auto", Attention::kAuto},
                         {"cudnn", Attention::kCudnn},
                         {"flash", Attention::kFlash},
                         {"efficient", Attention::kEfficient}});
   AddChoice<StepGraphs>(app, "--step-graphs", options.kernels.step_graphs,
-                        "On CUDA, of steps that exchange nothing: off (default) or on",
+                        "Whether a GPU replays steps that exchange nothing as CUDA graphs.",
                         {{"off", StepGraphs::kOff}, {"on", StepGraphs::kOn}});
-  app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();
+  AddWorkerSetting(app, options.settings, "--threads");
 }
 
 void AddMeasurementOptions(CLI::App& app, BenchOptions& options) {
-  app.add_option("--ranks", options.ranks, "Numbers of in-process ranks, such as 1,2")
+  app.add_option("--ranks", options.ranks,
+                 "The numbers of ranks to measure, all ranks in one process, such as 1,2.")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->transform(NumberIn<int>(1, kMaxRanks));
   app.add_option("--emulate-ranks", options.emulate_ranks,
-                 "Numbers of ranks, such as 2,4,8: times what each rank computes in a steady step, "
-                 "one after another, nothing exchanged")
+                 "The numbers of ranks to emulate, such as 2,4,8. The bench times what each rank "
+                 "computes in a steady step, one rank after another, without any exchange.")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->transform(NumberIn<int>(1, kMaxRanks));
   app.add_flag("--profile", options.profile,
-               "Also a steady step's time by class of kernel, of one rank and of emulated ones");
-  app.add_option("--rounds", options.rounds, "Counted rounds")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--json", options.json_path, "Also writes the figures to this file");
+               "Also prints the time of a steady step by class of kernel, for one rank and for "
+               "emulated ranks.")
+      ->disable_flag_override();
+  app.add_option("--rounds", options.rounds, "How many rounds are counted.")
+      ->transform(NumberIn<int>(1, 1'000'000));
+  app.add_option("--json", options.json_path, "The file to which the figures are written as JSON.");
   app.add_option("--latents", options.latents_path,
-                 "Also writes the final latents of the first number of ranks, as safetensors");
+                 "The file to which the final latents of the first number of ranks are written as "
+                 "safetensors.");
 }
 
 void AddRequestOptions(CLI::App& app, ImageRequest& request) {
-  app.add_option("--width", request.width, "Pixels")->capture_default_str();
-  app.add_option("--height", request.height, "Pixels")->capture_default_str();
-  app.add_option("--steps", request.num_inference_steps, "Denoising steps")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--text-tokens", request.max_sequence_length, "T5 tokens")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--images", request.num_images, "Pictures of one request")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--sync-steps", request.sync_steps, "Leading exact steps")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--refresh-every", request.refresh_every, "Later exact steps; 0: none")
-      ->capture_default_str();
-  AddChoice<TextMode>(app, "--text-mode", request.text_mode, "split or replicated",
+  app.add_option("--width", request.width, "The width of the picture in pixels.")
+      ->transform(NumberIn<int>(1, kMaxPixels));
+  app.add_option("--height", request.height, "The height of the picture in pixels.")
+      ->transform(NumberIn<int>(1, kMaxPixels));
+  app.add_option("--steps", request.num_inference_steps, "How many denoising steps.")
+      ->transform(NumberIn<int>(1, kMaxSteps));
+  app.add_option("--text-tokens", request.max_sequence_length, "How many T5 tokens.")
+      ->transform(NumberIn<int>(1, 65536));
+  app.add_option("--images", request.num_images, "How many pictures one request makes.")
+      ->transform(NumberIn<int>(1, 1024));
+  app.add_option("--sync-steps", request.sync_steps, "How many leading steps are exact.")
+      ->transform(NumberIn<int>(1, kMaxSteps));
+  app.add_option("--refresh-every", request.refresh_every,
+                 "How many steps lie between later exact steps. 0 means that there are none.")
+      ->transform(NumberIn<int>(0, kMaxSteps));
+  AddChoice<TextMode>(app, "--text-mode", request.text_mode,
+                      "Whether the ranks split the text tokens or each compute all of them.",
                       {{"split", TextMode::kSplit}, {"replicated", TextMode::kReplicated}});
 }
 
 // Finds out what --model means. Throws CLI::ValidationError.
-void ResolveModel(BenchOptions& options, bool random_weights) {
+void ResolveModel(BenchOptions& options) {
   if (options.model.empty()) {
+    if (options.config.axes_dims_rope.size() != 3) {
+      throw CLI::ValidationError("--axes", absl::StrCat("expected three numbers, found ",
+                                                        options.config.axes_dims_rope.size()));
+    }
     options.config.attention_head_dim = 0;
     for (const int64_t axis : options.config.axes_dims_rope) {
       options.config.attention_head_dim += axis;
     }
-  } else if (!random_weights) {
+  } else if (!options.random_weights) {
     options.model_dir = options.model;
   } else if (options.model == "flux-dev") {
     options.config = FluxDevSizes();
@@ -153,27 +181,31 @@ FluxConfig FluxDevSizes() {
           .axes_dims_rope = {16, 56, 56}};
 }
 
-BenchOptions ParseBenchOptions(int argc, const char* const* argv) {
-  BenchOptions options;
-  options.arguments = absl::StrJoin(argv + 1, argv + argc, " ");
+void AddBenchFlags(CLI::App& app, BenchOptions& options) {
+  app.option_defaults()->always_capture_default();
   options.config = DefaultSizes();
   ImageRequest& request = options.request;
   request.prompt = "a lighthouse on a cliff at dawn";
   request.width = request.height = 512;
   request.num_inference_steps = 8;
   request.max_sequence_length = 128;
-  bool random_weights = false;
-
-  CLI::App app(
-      "Measures Tessera's engine: milliseconds per step, TFLOP/s, exchange, memory; several "
-      "numbers of ranks in turn.");
-  AddModelOptions(app, options, random_weights);
+  AddModelOptions(app, options);
   AddDeviceOptions(app, options);
   AddMeasurementOptions(app, options);
   AddRequestOptions(app, request);
+}
+
+BenchOptions ParseBenchOptions(int argc, const char* const* argv) {
+  BenchOptions options;
+  options.arguments = absl::StrJoin(argv + 1, argv + argc, " ");
+  CLI::App app(
+      "Measures Tessera's engine: milliseconds per step, TFLOP/s, exchange and memory, for several "
+      "numbers of ranks in turn.",
+      "tessera-bench");
+  AddBenchFlags(app, options);
+  ParseFlagsOrExit(app, argc, argv);
   try {
-    app.parse(argc, argv);
-    ResolveModel(options, random_weights);
+    ResolveModel(options);
   } catch (const CLI::Error& error) {
     std::exit(app.exit(error));
   }

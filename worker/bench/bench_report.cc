@@ -29,12 +29,12 @@ std::string Heading(const BenchOptions& options, const FluxConfig& config) {
       ModelName(options), config.num_layers, config.num_single_layers, config.num_attention_heads,
       config.attention_head_dim, request.width, request.height,
       request.width / 16 * (request.height / 16), request.max_sequence_length,
-      request.num_inference_steps, options.rounds, options.threads, options.threads == 1 ? "" : "s",
-      options.device);
+      request.num_inference_steps, options.rounds, options.settings.threads,
+      options.settings.threads == 1 ? "" : "s", options.device);
 }
 
 bool HasFp8Layers(const BenchOptions& options) {
-  return absl::EndsWith(absl::StripSuffix(options.dtype, kFp8KvSuffix), kFp8Suffix);
+  return absl::EndsWith(absl::StripSuffix(options.settings.dtype, kFp8KvSuffix), kFp8Suffix);
 }
 
 std::string StepTable(const BenchOptions& options, const std::vector<BenchFigures>& figures) {
@@ -163,7 +163,7 @@ nlohmann::json Json(const BenchOptions& options, const FluxConfig& config,
           {"model", options.model},
           {"random_weights", options.model_dir.empty()},
           {"device", options.device},
-          {"threads", options.threads},
+          {"threads", options.settings.threads},
           {"num_layers", config.num_layers},
           {"num_single_layers", config.num_single_layers},
           {"heads", config.num_attention_heads},

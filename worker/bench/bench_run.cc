@@ -55,18 +55,20 @@ absl::Status CheckKernels(const BenchOptions& options, at::Device device) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
-  TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
-                           ResolveComputeDevice(options.device, options.dtype, options.threads));
+  TESSERA_ASSIGN_OR_RETURN(
+      const ComputeDevice compute,
+      ResolveComputeDevice(options.device, options.settings.dtype, options.settings.threads));
   TESSERA_RETURN_IF_ERROR(CheckKernels(options, compute.device));
   SetAttention(options.attention);
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
   subject->compute_ = compute;
   if (!options.model_dir.empty()) {
-    TESSERA_ASSIGN_OR_RETURN(subject->pipeline_, FluxPipeline::Load({.model_dir = options.model_dir,
-                                                                     .device = options.device,
-                                                                     .dtype = options.dtype,
-                                                                     .threads = options.threads,
-                                                                     .kernels = options.kernels}));
+    TESSERA_ASSIGN_OR_RETURN(subject->pipeline_,
+                             FluxPipeline::Load({.model_dir = options.model_dir,
+                                                 .device = options.device,
+                                                 .dtype = options.settings.dtype,
+                                                 .threads = options.settings.threads,
+                                                 .kernels = options.kernels}));
     return subject;
   }
   WeightReader weights = WeightReader::Random({.dtype = compute.dtype, .device = compute.device});
@@ -108,7 +110,7 @@ DenoiseJob BenchSubject::MakeJob(ImageResult& result) const {
 }
 
 SteadyStep BenchSubject::MakeSteadyStep() {
-  at::set_num_threads(options_.threads);
+  at::set_num_threads(options_.settings.threads);
   at::manual_seed(1);
   ImageResult ignored;
   return SteadyStep(transformer(), MakeJob(ignored), MakeDenoiseOptions());
@@ -128,7 +130,7 @@ Denoiser& BenchSubject::denoiser(int rank) {
 
 absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
   const c10::InferenceMode inference;
-  at::set_num_threads(options_.threads);
+  at::set_num_threads(options_.settings.threads);
   at::manual_seed(1);
   BenchRun run;
   ImageResult result;
@@ -160,7 +162,7 @@ absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
 
 void BenchSubject::RunRank(const DenoiseJob& job, Communicator& communicator, BenchRun& run) {
   const c10::InferenceMode inference;
-  at::set_num_threads(options_.threads);
+  at::set_num_threads(options_.settings.threads);
   DenoiseJob mine = job;
   mine.latents = job.latents.clone();
   int step = 0;

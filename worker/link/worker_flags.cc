@@ -2,64 +2,20 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <optional>
+#include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/base/token_file.h"
-#include "common/model/dtype_names.h"
+#include "common/flags/strict_flags.h"
 
 namespace tessera {
 namespace {
 
 constexpr int kMaxDevices = 64;
-
-template <typename T>
-CLI::Option* Add(CLI::App& app, const std::string& name, T& value, const std::string& help) {
-  const std::string twin =
-      absl::StrCat("TESSERA_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
-  return app.add_option("--" + name, value, help)->envname(twin)->capture_default_str();
-}
-
-void AddFlags(CLI::App& app, WorkerFlags& flags, std::string& devices) {
-  Add(app, "server", flags.server, "HOST:PORT of the server's listener for workers")->required();
-  Add(app, "model", flags.model, "Folder of the FLUX checkpoint (diffusers' layout)")->required();
-  Add(app, "device", flags.device, "cpu, cuda or cuda:K");
-  Add(app, "devices", devices, "Several, as 0-7 or 0,2 or cpu,cpu: a child process for each");
-  Add(app, "dtype", flags.dtype,
-      "Empty: float32 on cpu, bfloat16 on cuda; +fp8: large layers in FP8; +fp8kv: cached K and V "
-      "too")
-      ->check(CLI::IsMember(DtypeNames()));
-  Add(app, "threads", flags.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024));
-  Add(app, "text-encoder", flags.text_encoder,
-      "Who encodes prompts: every-rank, rank0 for all, or cpu: rank 0 on its host's processor")
-      ->check(CLI::IsMember({"every-rank", "rank0", "cpu"}));
-  Add(app, "job-memory-mb", flags.job_memory_mb,
-      "MiB that a job may take beside the weights; 0: what is left, on cpu shared by all ranks")
-      ->check(CLI::Range(0, 1 << 30));
-  Add(app, "collectives", flags.collectives,
-      "Between the ranks' devices: gloo, or nccl on cuda (never run yet); all workers the same")
-      ->check(CLI::IsMember({"gloo", "nccl"}));
-  Add(app, "cuda-path", flags.cuda_path,
-      "On cuda: aten, or tuned: our kernels, cuBLASLt, step graphs (not run yet); all workers the "
-      "same")
-      ->check(CLI::IsMember({"aten", "tuned"}));
-  Add(app, "weight-cache", flags.weight_cache, "Folder for converted weights, shared by a host");
-  Add(app, "token", flags.token, "The server's secret; better in a file or the environment");
-  Add(app, "token-file", flags.token_file, "File that holds the token");
-  Add(app, "advertise", flags.advertise,
-      "Address at which other workers reach this one [that of the interface to the server]");
-  Add(app, "name", flags.name, "In the server's log and information [host:pid]");
-  Add(app, "log-level", flags.log_level, "")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-  app.add_option("--supervised-index", flags.supervised_index, "Given by a server that spawns");
-}
 
 absl::Status ReadToken(WorkerFlags& flags) {
   if (!flags.token.empty() || flags.token_file.empty()) return absl::OkStatus();
@@ -78,16 +34,22 @@ absl::StatusOr<std::vector<std::string>> ParseDeviceRange(const std::string& par
   if (part == "cpu") return std::vector<std::string>{part};
   const std::string numbers(absl::StripPrefix(part, "cuda:"));
   const std::vector<std::string> ends = absl::StrSplit(numbers, absl::MaxSplits('-', 1));
-  int first = 0;
-  int last = 0;
-  if (!absl::SimpleAtoi(ends.front(), &first) || !absl::SimpleAtoi(ends.back(), &last) ||
-      first < 0 || last < first || last - first >= kMaxDevices) {
+  const std::optional<int> first = ParseNumberIn(ends.front(), 0, kMaxDeviceIndex);
+  const std::optional<int> last = ParseNumberIn(ends.back(), 0, kMaxDeviceIndex);
+  if (!first.has_value() || !last.has_value() || *last < *first || *last - *first >= kMaxDevices) {
     return absl::InvalidArgumentError(
         absl::StrCat("--devices: expected K, A-B, cpu or cuda:K, found \"", part, "\""));
   }
   std::vector<std::string> devices;
-  for (int i = first; i <= last; ++i) devices.push_back(absl::StrCat("cuda:", i));
+  for (int i = *first; i <= *last; ++i) devices.push_back(absl::StrCat("cuda:", i));
   return devices;
+}
+
+// The error of an option, in the form that CLI11 expects.
+std::vector<std::string> DevicesOrThrow(const std::string& list) {
+  absl::StatusOr<std::vector<std::string>> devices = ParseDevices(list);
+  if (!devices.ok()) throw CLI::ValidationError(std::string(devices.status().message()));
+  return *std::move(devices);
 }
 
 }  // namespace
@@ -103,44 +65,70 @@ absl::StatusOr<std::vector<std::string>> ParseDevices(const std::string& list) {
       absl::StrCat("--devices: at most ", kMaxDevices, ", found ", devices.size()));
 }
 
+void AddWorkerFlags(CLI::App& app, WorkerFlags& flags) {
+  app.option_defaults()->always_capture_default();
+  app.add_option("--server", flags.server, "The address of the server's listener for workers.")
+      ->check(AddressWithPort(1))
+      ->required();
+  app.add_option("--model", flags.model,
+                 "The folder of a FLUX checkpoint in the layout of diffusers.")
+      ->check(NotEmpty())
+      ->required();
+  AddDevice(app, flags.device);
+  app.add_option_function<std::string>(
+         "--devices", [&flags](const std::string& list) { flags.devices = DevicesOrThrow(list); },
+         "Several devices, in place of --device. Each device gets a worker process of its own.")
+      ->type_name("0-7|0,2|cpu,cpu");
+  app.add_option("--token", flags.token,
+                 "The secret that the server asks for. A file or the environment keeps the secret "
+                 "out of the list of processes.")
+      ->check(NotEmpty());
+  app.add_option("--token-file", flags.token_file, "The file that holds the secret.")
+      ->check(NotEmpty());
+  app.add_option(
+      "--advertise", flags.advertise,
+      "The address at which other workers reach this worker. Without this flag it is the "
+      "address of the interface that reaches the server.");
+  app.add_option(
+      "--name", flags.name,
+      "How the server calls this worker in its log and in its answers. Without this flag it is "
+      "host:pid.");
+  AddWorkerSettings(app, flags.settings, "Settings");
+  AddEnvironmentTwins(app);
+  app.add_option(
+         "--supervised-index", flags.supervised_index,
+         "The place of this worker among those that a server has started. The server sets it.")
+      ->transform(NumberIn<int>(0, kMaxDevices - 1))
+      ->default_str("");
+}
+
 absl::StatusOr<WorkerFlags> ParseWorkerFlags(int argc, const char* const* argv) {
   WorkerFlags flags;
-  std::string devices;
-  CLI::App app("tessera-worker: one device (or several) for a tessera-server", "tessera-worker");
+  CLI::App app("Computes pictures on one device, or on several, for a tessera-server.",
+               "tessera-worker");
   app.set_version_flag("--version", TESSERA_VERSION);
-  app.footer("Every flag --some-name can be given as the environment variable TESSERA_SOME_NAME.");
-  AddFlags(app, flags, devices);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error) == 0 ? 0 : 2);
-  }
-  // A supervised child has inherited the environment; what it was told is one device.
-  if (!devices.empty() && flags.supervised_index < 0) {
-    TESSERA_ASSIGN_OR_RETURN(flags.devices, ParseDevices(devices));
-  }
+  app.footer(kEnvironmentFooter);
+  AddWorkerFlags(app, flags);
+  ParseFlagsOrExit(app, argc, argv);
+  // A supervised child has inherited the server's environment, but it has one device.
+  if (flags.supervised_index >= 0) flags.devices.clear();
   TESSERA_RETURN_IF_ERROR(ReadToken(flags));
   if (flags.name.empty()) flags.name = DefaultName();
   return flags;
 }
 
 std::vector<std::string> ChildArguments(const WorkerFlags& flags, size_t index) {
-  std::vector<std::string> arguments = {"--server",        flags.server,
-                                        "--model",         flags.model,
-                                        "--device",        flags.devices[index],
-                                        "--threads",       absl::StrCat(flags.threads),
-                                        "--log-level",     flags.log_level,
-                                        "--name",          absl::StrCat(flags.name, "/", index),
-                                        "--text-encoder",  flags.text_encoder,
-                                        "--job-memory-mb", absl::StrCat(flags.job_memory_mb),
-                                        "--collectives",   flags.collectives,
-                                        "--cuda-path",     flags.cuda_path};
-  const auto add = [&](const char* flag, const std::string& value) {
-    if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
-  };
-  add("--dtype", flags.dtype);
-  add("--weight-cache", flags.weight_cache);
-  add("--advertise", flags.advertise);
+  std::vector<std::string> arguments = {"--server",
+                                        flags.server,
+                                        "--model",
+                                        flags.model,
+                                        "--device",
+                                        flags.devices[index],
+                                        "--name",
+                                        absl::StrCat(flags.name, "/", index),
+                                        absl::StrCat("--advertise=", flags.advertise)};
+  const std::vector<std::string> settings = ArgumentsOf(flags.settings);
+  arguments.insert(arguments.end(), settings.begin(), settings.end());
   return arguments;
 }
 

@@ -4,6 +4,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/flags/worker_settings.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace tessera {
 
@@ -11,21 +16,17 @@ struct WorkerFlags {
   std::string server;  // HOST:PORT
   std::string model;   // the checkpoint's folder
   std::string device = "cpu";
-  std::vector<std::string> devices;         // not empty: a child for each; `device` does not count
-  std::string dtype;                        // empty: float32 on cpu, bfloat16 on cuda
-  int threads = 0;                          // 0: all cores
-  std::string text_encoder = "every-rank";  // or "rank0" or "cpu"
-  int job_memory_mb = 0;                    // beside the weights; 0: what is left of them
-  std::string collectives = "gloo";         // or "nccl"
-  std::string cuda_path = "aten";           // or "tuned"
-  std::string weight_cache;
+  std::vector<std::string> devices;  // not empty: a child for each; `device` does not count
+  WorkerSettings settings;
   std::string token;       // of the server
   std::string token_file;  // read when `token` is empty
   std::string advertise;   // empty: the address of the interface that reaches the server
   std::string name;        // empty: host:pid
-  std::string log_level = "info";
   int supervised_index = -1;
 };
+
+// Adds every flag to `app`; parsing `app` fills `flags`, which must live as long.
+void AddWorkerFlags(CLI::App& app, WorkerFlags& flags);
 
 // The command line over the environment (TESSERA_SERVER for --server, and so on); a token in a file
 // has been read. Ends the process after --help, --version and a flag that cannot be parsed.

@@ -10,7 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/request_flags.h"
 #include "common/request/field_values.h"
+#include "tests/support/flag_walk.h"
 #include "tests/support/made_up_request.h"
+#include "tests/support/tls_identity.h"
 
 namespace tessera {
 namespace {
@@ -137,6 +139,13 @@ TEST(ClientFlagsTest, ANewFieldHasAFlagWithItsRow) {
   EXPECT_EQ(request.Strength(), 0.25);
 }
 
+TEST(ClientFlagsTest, NoFlagOfARequestTakesAWrongValue) {
+  v1::GenerateImageRequest request;
+  CLI::App app("test");
+  AddRequestFlags(app, request, RequestFields());
+  EXPECT_GE(testing::FlagWalk(app, {{"--prompt", "a fox"}}).Run(), 15);
+}
+
 TEST(ClientFlagsTest, LeadingZerosAreDecimal) {
   const ClientFlags flags =
       Parse({"generate", "a", "--seed=0042", "--width=0100", "--tries", "010"}).value();
@@ -193,12 +202,16 @@ TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
 
 TEST(ClientFlagsTest, ReadsTlsFiles) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/ca-", getpid(), ".pem");
-  std::ofstream(path) << "certificates";
-  EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates,
-            "certificates");
+  const std::string authority = testing::MakeTlsIdentity().certificate;
+  std::ofstream(path) << authority;
+  EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates, authority);
   EXPECT_EQ(Parse({"info", "--tls"}).value().connection.tls->root_certificates, "");
   std::filesystem::remove(path);
   EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), ::testing::HasSubstr(path));
+  std::ofstream(path).flush();  // an empty file does not stand for the system's authorities
+  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(),
+              ::testing::HasSubstr("--tls-ca: " + path + ": expected certificates"));
+  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <vector>
 
+#include "tests/support/flag_walk.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tls_identity.h"
 
 namespace tessera {
 namespace {
@@ -63,6 +66,8 @@ TEST(ServerFlagsTest, RefusesFlagsThatDoNotGoTogether) {
       {{"--group-size", "2", "--token", "a", "--tls-cert", "b"}, "--tls-cert and --tls-key"},
       {{"--group-size", "2", "--token", "a", "--tls-client-ca", "b"}, "needs --tls-cert"},
       {{"--model", "m", "--spawn-workers", "1", "--group-size", "2"}, "needs --worker-listen"},
+      {{"--model", "m", "--spawn-workers", "2", "--worker-listen", "unix:/run/socket"},
+       "--worker-listen HOST:PORT"},
       {{"--model", "m", "--spawn-workers", "2", "--collectives", "nccl"}, "needs --device cuda"},
       {{"--model", "m", "--spawn-workers", "2", "--cuda-path", "tuned"}, "needs --device cuda"},
   };
@@ -79,6 +84,31 @@ TEST(ServerFlagsDeathTest, EndsForAMalformedFlag) {
               "--group-size");
   EXPECT_EXIT((void)Parse({"--text-mode", "both"}), [](int status) { return status != 0; },
               "--text-mode");
+}
+
+TEST(ServerFlagsTest, NoFlagTakesAWrongValue) {
+  ServerFlags flags;
+  CLI::App app("test");
+  AddServerFlags(app, flags);
+  EXPECT_GE(testing::FlagWalk(app, {}).Run(), 20);
+}
+
+TEST(ServerFlagsDeathTest, AnAddressNeedsAPortThatExists) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT((void)Parse({"--group-size=1", "--token=t", "--listen=127.0.0.1"}),
+              ::testing::ExitedWithCode(2), "--listen: must be HOST:PORT with a port in");
+  EXPECT_EXIT((void)Parse({"--group-size=1", "--token=t", "--worker-listen=127.0.0.1:99999"}),
+              ::testing::ExitedWithCode(2), "--worker-listen: must be HOST:PORT with a port in");
+}
+
+TEST(ServerFlagsDeathTest, AFlagForASecretOrAnAuthorityIsNotSwitchedOffByAnEmptyValue) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const std::string flag :
+       {"--token", "--token-file", "--tls-cert", "--tls-key", "--tls-client-ca"}) {
+    const std::string empty = flag + "=";
+    EXPECT_EXIT((void)Parse({"--group-size=1", empty.c_str()}), ::testing::ExitedWithCode(2),
+                flag + ": must not be empty");
+  }
 }
 
 TEST(ServerFlagsTest, MakesTheServersOptions) {
@@ -116,6 +146,22 @@ TEST(ServerFlagsTest, NamesFilesThatCannotBeRead) {
               HasSubstr("/nowhere/model"));
 }
 
+TEST(ServerFlagsTest, AnEmptyClientAuthorityIsARefusalToStart) {
+  const testing::TempDir folder;
+  const testing::TlsIdentity identity = testing::MakeTlsIdentity();
+  ServerFlags flags;
+  flags.tls_cert = folder.path() + "/cert";
+  flags.tls_key = folder.path() + "/key";
+  flags.tls_client_ca = folder.path() + "/ca";
+  std::ofstream(flags.tls_cert) << identity.certificate;
+  std::ofstream(flags.tls_key) << identity.key;
+  std::ofstream(flags.tls_client_ca).flush();
+  EXPECT_THAT(std::string(MakeServerOptions(flags).status().message()),
+              HasSubstr("--tls-client-ca: " + flags.tls_client_ca + ": expected certificates"));
+  std::ofstream(flags.tls_client_ca) << identity.certificate;
+  EXPECT_EQ(MakeServerOptions(flags).value().tls->client_ca, identity.certificate);
+}
+
 TEST(ServerFlagsTest, DrawsATokenOfItsOwnEachTime) {
   const ServerFlags flags;
   const auto first = MakeServerOptions(flags);
@@ -132,12 +178,24 @@ TEST(ServerFlagsTest, ChildrenDialTheChosenPort) {
   EXPECT_EQ(MakeChildOptions(flags, "t", 4242).server, "[::1]:4242");
 }
 
+TEST(ServerFlagsTest, ChildrenGetEverySetting) {
+  const auto flags = Parse({"--model", "m", "--spawn-workers", "2", "--dtype=bfloat16",
+                            "--threads=3", "--text-encoder=rank0", "--job-memory-mb=512",
+                            "--weight-cache=/cache", "--log-level=debug"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(
+      ArgumentsOf(MakeChildOptions(*flags, "t", 4242).settings),
+      (std::vector<std::string>{"--dtype=bfloat16", "--threads=3", "--text-encoder=rank0",
+                                "--job-memory-mb=512", "--collectives=gloo", "--cuda-path=aten",
+                                "--weight-cache=/cache", "--log-level=debug"}));
+}
+
 TEST(ServerFlagsTest, ChildrenExchangeByWhatWasChosen) {
   const auto flags = Parse({"--model", "m", "--spawn-workers", "2", "--device", "cuda",
                             "--collectives", "nccl", "--cuda-path", "tuned"});
   ASSERT_TRUE(flags.ok()) << flags.status();
-  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).collectives, "nccl");
-  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).cuda_path, "tuned");
+  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).settings.collectives, "nccl");
+  EXPECT_EQ(MakeChildOptions(*flags, "t", 4242).settings.cuda_path, "tuned");
 }
 
 }  // namespace

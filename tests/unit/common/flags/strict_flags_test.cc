@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -98,11 +99,70 @@ TEST(StrictFlagsTest, NumbersOutOfRangeAreErrorsAndAreNotClamped) {
 }
 
 TEST(StrictFlagsTest, AnEmptyValueDoesNotTakeTheNextArgument) {
-  for (const char* argument : {"--text=", "--width=", "--tls=", "--no-such-flag="}) {
-    Flags flags;
-    EXPECT_THAT(Parse({argument, "64"}, flags), HasSubstr("no value follows \"=\""));
-    EXPECT_EQ(flags.text, "unset");
-    EXPECT_EQ(flags.width, 7);
+  Flags flags;
+  EXPECT_EQ(Parse({"--text=", "--seed=1"}, flags), "");
+  EXPECT_EQ(flags.text, "");
+  EXPECT_EQ(flags.seed, 1u);
+  EXPECT_EQ(ErrorOf({"--width=", "64"}), "--width: must be a whole number in [16, 4096], is \"\"");
+  EXPECT_EQ(ErrorOf({"--ranks=", "2"}).find("--ranks: must be a whole number"), 0u);
+  EXPECT_EQ(ErrorOf({"--tls=", "64"}), "--tls: takes no value");
+  EXPECT_THAT(ErrorOf({"--no-such-flag=", "64"}), HasSubstr("--no-such-flag="));
+}
+
+TEST(StrictFlagsTest, AValueThatLooksLikeAFlagWithoutAValueIsAValue) {
+  Flags flags;
+  EXPECT_EQ(Parse({"--text", "--seed="}, flags), "");
+  EXPECT_EQ(flags.text, "--seed=");
+}
+
+TEST(StrictFlagsTest, TheEnvironmentIsReadByTheSameRules) {
+  int width = 7;
+  CLI::App app("test");
+  app.add_option("--top-width", width)->transform(NumberIn<int>(16, 4096));
+  AddEnvironmentTwins(app);
+  const auto parse = [&](const char* variable) {
+    setenv("TESSERA_TOP_WIDTH", variable, 1);
+    const char* const argv[] = {"test"};
+    std::string error;
+    try {
+      ParseFlags(app, 1, argv);
+    } catch (const CLI::ParseError& thrown) {
+      error = thrown.what();
+    }
+    unsetenv("TESSERA_TOP_WIDTH");
+    return error;
+  };
+  EXPECT_EQ(parse("0100"), "");
+  EXPECT_EQ(width, 100);
+  EXPECT_EQ(parse("5000"), "--top-width: must be a whole number in [16, 4096], is \"5000\"");
+  width = 7;
+  EXPECT_EQ(parse(""), "");
+  EXPECT_EQ(width, 7);
+}
+
+TEST(StrictFlagsTest, AnAddressHasAPort) {
+  std::string address;
+  CLI::App app("test");
+  app.add_option("--listen", address)->check(AddressWithPort(0));
+  const auto parse = [&](const char* value) {
+    const char* const argv[] = {"test", "--listen", value};
+    try {
+      ParseFlags(app, 3, argv);
+    } catch (const CLI::ParseError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const char* good :
+       {"127.0.0.1:0", "host.example:65535", "[::1]:50051", "unix:/run/socket"}) {
+    EXPECT_EQ(parse(good), "");
+    EXPECT_EQ(address, good);
+  }
+  for (const std::string bad : {"", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:99999",
+                                "127.0.0.1:-1", "127.0.0.1:http", "::1:50051", "[]:1", "unix:"}) {
+    EXPECT_EQ(
+        parse(bad.c_str()),
+        "--listen: must be HOST:PORT with a port in [0, 65535] or unix:PATH, is \"" + bad + "\"");
   }
 }
 

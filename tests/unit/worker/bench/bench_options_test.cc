@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
+
+#include "tests/support/flag_walk.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -33,6 +36,18 @@ TEST(BenchOptionsTest, RandomWeightsTakeTheSizesOfACheckpoint) {
 
 TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {
   EXPECT_EQ(Parse({"--axes", "4,6,8"}).config.attention_head_dim, 18);
+}
+
+TEST(BenchOptionsTest, NoFlagTakesAWrongValue) {
+  BenchOptions options;
+  CLI::App app("test");
+  AddBenchFlags(app, options);
+  EXPECT_GE(testing::FlagWalk(app, {}).Run(), 25);
+}
+
+TEST(BenchOptionsTest, ARankHasOneThreadUnlessToldOtherwise) {
+  EXPECT_EQ(Parse({}).settings.threads, 1);
+  EXPECT_EQ(Parse({"--threads=0100", "--dtype=bfloat16"}).settings.threads, 100);
 }
 
 TEST(BenchOptionsTest, AtenComputesUnlessToldOtherwise) {

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/flag_walk.h"
 
 namespace tessera {
 namespace {
@@ -54,8 +56,8 @@ TEST(WorkerFlagsTest, TheEnvironmentYieldsToTheCommandLine) {
   const WorkerFlags flags = Parse({"--threads", "5"}).value();
   unsetenv("TESSERA_DTYPE");
   unsetenv("TESSERA_THREADS");
-  EXPECT_EQ(flags.dtype, "float16");
-  EXPECT_EQ(flags.threads, 5);
+  EXPECT_EQ(flags.settings.dtype, "float16");
+  EXPECT_EQ(flags.settings.threads, 5);
 }
 
 TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
@@ -68,22 +70,36 @@ TEST(WorkerFlagsTest, AChildParsesWhatItsParentHandsOn) {
                            .value();
   EXPECT_THAT(parent.devices, ElementsAre("cuda:0", "cuda:1"));
   const std::vector<std::string> arguments = ChildArguments(parent, 1);
-  EXPECT_THAT(arguments, testing::Not(testing::Contains("secret")));
+  EXPECT_THAT(arguments, ::testing::Not(::testing::Contains("secret")));
   const WorkerFlags child = Parse({arguments.begin() + 4, arguments.end()}).value();
   EXPECT_EQ(arguments[1], parent.server);
   EXPECT_EQ(arguments[3], parent.model);
   EXPECT_EQ(child.device, "cuda:1");
   EXPECT_TRUE(child.devices.empty());
-  EXPECT_EQ(child.dtype, "bfloat16+fp8");
-  EXPECT_EQ(child.threads, 2);
-  EXPECT_EQ(child.text_encoder, "rank0");
-  EXPECT_EQ(child.job_memory_mb, 512);
-  EXPECT_EQ(child.collectives, "nccl");
-  EXPECT_EQ(child.cuda_path, "tuned");
-  EXPECT_EQ(child.weight_cache, "/cache");
+  EXPECT_EQ(child.settings.dtype, "bfloat16+fp8");
+  EXPECT_EQ(child.settings.threads, 2);
+  EXPECT_EQ(child.settings.text_encoder, "rank0");
+  EXPECT_EQ(child.settings.job_memory_mb, 512);
+  EXPECT_EQ(child.settings.collectives, "nccl");
+  EXPECT_EQ(child.settings.cuda_path, "tuned");
+  EXPECT_EQ(child.settings.weight_cache, "/cache");
   EXPECT_EQ(child.advertise, "10.0.0.9");
   EXPECT_EQ(child.name, "node/1");
-  EXPECT_EQ(child.log_level, "debug");
+  EXPECT_EQ(child.settings.log_level, "debug");
+}
+
+TEST(WorkerFlagsTest, NoFlagTakesAWrongValue) {
+  WorkerFlags flags;
+  CLI::App app("test");
+  AddWorkerFlags(app, flags);
+  EXPECT_GE(testing::FlagWalk(app, {{"--server", "there:1"}, {"--model", "m"}}).Run(), 15);
+}
+
+TEST(WorkerFlagsDeathTest, NamesWhatIsWrongWithAListOfDevices) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT((void)Parse({"--devices", "0,x"}), ::testing::ExitedWithCode(2),
+              "--devices: expected K, A-B, cpu or cuda:K, found \"x\"");
+  EXPECT_EXIT((void)Parse({"--devices="}), ::testing::ExitedWithCode(2), "--devices: .*found \"\"");
 }
 
 TEST(WorkerFlagsTest, ASupervisedChildHasOneDevice) {
@@ -95,7 +111,7 @@ TEST(WorkerFlagsTest, ASupervisedChildHasOneDevice) {
 }
 
 TEST(WorkerFlagsTest, ReadsTheTokenFromItsFile) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/token-", getpid());
+  const std::string path = absl::StrCat(::testing::TempDir(), "/token-", getpid());
   std::ofstream(path) << "secret\n";
   EXPECT_EQ(Parse({"--token-file", path}).value().token, "secret");
   std::filesystem::remove(path);
