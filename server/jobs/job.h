@@ -59,7 +59,7 @@ class Job {
     TimePoint started_at;
     int steps_done = 0;
   };
-  // What ended attempts whose epoch did not last.
+  // The attempts whose epoch ended under them.
   struct Interruptions {
     TimePoint first_at = kNever;
     std::string latest;  // in words
@@ -78,10 +78,10 @@ class Job {
   const std::optional<v1::GenerateImageRequest>& effective() const { return effective_; }
   void Resolve(v1::GenerateImageRequest effective) { effective_ = std::move(effective); }
 
-  // Tells the listener, unless it knows.
+  // Tells the listener its position, unless the position is the one told last.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
 
-  // Any number of times later than it was.
+  // A deadline only ever moves to a later time.
   TimePoint deadline() const { return deadline_; }
   void ExtendDeadline(TimePoint deadline) { deadline_ = std::max(deadline_, deadline); }
 

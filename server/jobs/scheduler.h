@@ -32,7 +32,7 @@ struct SchedulerOptions {
 // loop's thread.
 class Scheduler final : public WorkerGroup::Listener {
  public:
-  // `group` outlives the scheduler, and so does `encoder`, or its `done` is never called.
+  // `group` outlives the scheduler. If `encoder` ends first, jobs that it encodes never end.
   Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
             PictureEncoder& encoder, RequestResolver::SeedSource draw_seed);
 
@@ -49,7 +49,7 @@ class Scheduler final : public WorkerGroup::Listener {
   // Answers a call that never becomes a job.
   void Refuse(const JobSpec& spec, JobListener& listener, JobError error);
 
-  // Another call waits for the job, until then.
+  // Another call, with this deadline, waits for the same job.
   void ExtendDeadline(const std::string& job_id, TimePoint deadline);
 
   // Ends every job at once, without waiting for the group.

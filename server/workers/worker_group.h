@@ -46,7 +46,8 @@ struct RunRequest {
 // loop's thread.
 class WorkerGroup final : public WorkerPool::Listener {
  public:
-  // Called at the end of whatever the group was doing, so that calling it back is fine.
+  // The group calls its listener last in each of its own functions. A listener may therefore call
+  // the group back.
   class Listener {
    public:
     virtual ~Listener() = default;

@@ -18,12 +18,12 @@ struct Modulation {
 // Branch `index` of a step's modulation vectors [batch or 1, 1, branches * 3 * inner_dim].
 Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_dim);
 
-// layer_norm(x) * (1 + scale) + shift, [B, rows, inner], in FP8 if `reader`, or each of several,
-// is.
+// layer_norm(x) * (1 + scale) + shift, [B, rows, inner]: the input of the linear layer `reader`, or
+// of several layers like it. The rows are in FP8 if `reader` is.
 LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader);
 
-// One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024) as in
-// flux-spec section 7.
+// One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024).
+// docs/flux.md, "Double blocks".
 struct DoubleStream {
   Linear modulation;  // [6 * inner, inner]
   Linear to_q, to_k, to_v, to_out;

@@ -14,8 +14,8 @@
 
 namespace tessera {
 
-// Text to picture as diffusers' FluxPipeline does it, each rank computing its chunk: flux-spec
-// sections 9 to 11.
+// Text to picture as diffusers' FluxPipeline does it, each rank computing its chunk: docs/flux.md
+// and docs/engine.md.
 class FluxPipeline : public Pipeline {
  public:
   static absl::StatusOr<std::unique_ptr<FluxPipeline>> Load(const PipelineOptions& options);
