@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 #include <string_view>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "client/image_assembler.h"
 #include "common/base/backoff.h"
 #include "common/base/random_hex.h"
+#include "common/base/sleep.h"
 #include "common/base/status_macros.h"
 
 namespace tessera {
@@ -46,20 +45,13 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ImageClientOptions& options) {
   return grpc::CreateCustomChannel(options.server, MakeCredentials(options.tls), arguments);
 }
 
-void WaitFor(double wait_s, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, duration<double>(wait_s), [] { return false; });
-}
-
 system_clock::time_point After(double seconds) {
   return system_clock::now() +
          std::chrono::duration_cast<system_clock::duration>(duration<double>(seconds));
 }
 
 ImageClientOptions Complete(ImageClientOptions options) {
-  if (!options.wait) options.wait = WaitFor;
+  if (!options.wait) options.wait = SleepFor;
   return options;
 }
 

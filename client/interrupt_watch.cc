@@ -7,16 +7,15 @@
 
 #include <cstdlib>
 
+#include "common/base/termination_set.h"
+
 namespace tessera {
 namespace {
 
 constexpr int kInterruptedExitCode = 130;
 
 UniqueFd BlockAndOpenSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  const sigset_t signals = TerminationSet();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC));
 }

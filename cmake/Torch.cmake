@@ -1,6 +1,6 @@
 # LibTorch is the torch wheel. Its own CMake package is fatal without the CUDA toolkit, so the targets are ours:
 #   tessera_torch  ATen and c10d for the CPU (libtorch_cpu, libc10); all the engine links
-# The CUDA half, libtorch_cuda, is not linked: a program asked for a GPU loads it (worker/kernels/cuda_library.h).
+# The CUDA half, libtorch_cuda, is not linked: a program asked for a GPU loads it (worker/kernels/cuda/cuda_library.h).
 file(GLOB torch_dirs "${TESSERA_DEPS}/venv/lib/python3*/site-packages/torch")
 set(TESSERA_TORCH_DIR "" CACHE PATH "The torch package's folder (python3 -c 'import torch; print(torch.__path__[0])')")
 if(NOT TESSERA_TORCH_DIR AND torch_dirs)

@@ -6,11 +6,12 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/termination_set.h"
 #include "common/supervisor/parent_watch.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "spdlog/stopwatch.h"
-#include "worker/link/catch_all.h"
+#include "worker/base/exception_status.h"
 #include "worker/link/device_parent.h"
 #include "worker/link/worker_flags.h"
 #include "worker/link/worker_link.h"
@@ -27,10 +28,7 @@ void StartLog(const WorkerFlags& flags) {
 
 sigset_t BlockTerminationSignals() {
   signal(SIGPIPE, SIG_IGN);
-  sigset_t termination;
-  sigemptyset(&termination);
-  sigaddset(&termination, SIGTERM);
-  sigaddset(&termination, SIGINT);
+  const sigset_t termination = TerminationSet();
   pthread_sigmask(SIG_BLOCK, &termination, nullptr);
   return termination;
 }
@@ -66,17 +64,18 @@ std::unique_ptr<Engine> LoadOrFail(const WorkerFlags& flags) {
   spdlog::info("event=loading model={} device={} version={}", flags.model, flags.device,
                TESSERA_VERSION);
   const spdlog::stopwatch stopwatch;
-  absl::StatusOr<std::unique_ptr<Engine>> engine = CatchAll([&] {
-    return LoadEngine({.model_dir = flags.model,
-                       .device = flags.device,
-                       .dtype = flags.dtype,
-                       .threads = flags.threads,
-                       .weight_cache_dir = flags.weight_cache,
-                       .text_encoder = ToPlace(flags.text_encoder),
-                       .cuda_path = flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten,
-                       .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
-                       .on_load_progress = LogLoading},
-                      flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
+  absl::StatusOr<std::unique_ptr<Engine>> engine = CatchExceptions([&] {
+    return LoadEngine(
+        {.model_dir = flags.model,
+         .device = flags.device,
+         .dtype = flags.dtype,
+         .threads = flags.threads,
+         .weight_cache_dir = flags.weight_cache,
+         .text_encoder = ToPlace(flags.text_encoder),
+         .kernels = KernelsOf(flags.cuda_path == "tuned" ? CudaPath::kTuned : CudaPath::kAten),
+         .job_memory_bytes = int64_t{flags.job_memory_mb} << 20,
+         .on_load_progress = LogLoading},
+        flags.collectives == "nccl" ? Collectives::kNccl : Collectives::kGloo);
   });
   if (!engine.ok()) Fail(engine.status());
   spdlog::info(

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/job/step_plan.h"
+#include "common/plan/chunk_layout.h"
 
 namespace tessera {
 

@@ -17,9 +17,12 @@ int64_t ToBytes(double bytes) { return static_cast<int64_t>(std::min(bytes, 3e18
 
 double ToDouble(int64_t value) { return static_cast<double>(value); }
 
-// Of the rank with the longest chunks.
-double LongestChunk(int64_t tokens, int64_t ranks) {
-  return ToDouble(tokens / ranks + (tokens % ranks == 0 ? 0 : 1));
+RankRows RowsOf(const JobSize& size) {
+  const ChunkLayout layout = {.text_tokens = size.text_tokens,
+                              .image_tokens = size.image_tokens,
+                              .ranks = static_cast<int>(size.ranks),
+                              .text_mode = size.text_mode};
+  return MakeParallelPlan(layout, static_cast<int>(size.steps), size.schedule)->MostRows();
 }
 
 double DecodeBytes(const JobSize& size, const MemoryCosts& costs) {
@@ -36,23 +39,20 @@ std::string InMiB(int64_t bytes) {
 }  // namespace
 
 MemoryNeed NeedOf(const JobSize& size, const MemoryCosts& costs) {
+  const RankRows plan = RowsOf(size);
   const double passes = size.true_cfg ? 2 : 1;
   const double images = ToDouble(size.images);
   const double rows = ToDouble(size.text_tokens) + ToDouble(size.image_tokens);
-  const double computed = LongestChunk(size.text_tokens, size.replicated_text ? 1 : size.ranks) +
-                          LongestChunk(size.image_tokens, size.ranks);
-  const bool kept = size.ranks > 1 && size.stale_steps;
-  const double layers = kept ? ToDouble(costs.layers) : 1;
+  const double layers = plan.outlive_step ? ToDouble(costs.layers) : 1;
 
   const double text = ToDouble(size.text_tokens) * ToDouble(costs.text_token);
-  const double mine = images * computed;
+  const double mine = images * ToDouble(plan.computed);
   const double denoise = mine * ToDouble(costs.computed_row);
   const double beside = passes * ToDouble(size.steps) * ToDouble(costs.step) +
                         (passes + images) * rows * ToDouble(costs.any_row);
-  const double row = layers * ToDouble(costs.kv_row) + ToDouble(costs.open_layer_row);
-  const bool records = size.ranks == 1 || size.stale_steps;
-  return {.kv_cache = ToBytes(passes * images * rows * row),
-          .recorded = ToBytes(records ? mine * ToDouble(costs.recorded_row) : 0),
+  const double kv_row = layers * ToDouble(costs.kv_row) + ToDouble(costs.open_layer_row);
+  return {.kv_cache = ToBytes(passes * images * ToDouble(plan.attended) * kv_row),
+          .recorded = ToBytes(plan.replayable ? mine * ToDouble(costs.recorded_row) : 0),
           .activations = ToBytes(beside + std::max({text, denoise, DecodeBytes(size, costs)}))};
 }
 

@@ -3,22 +3,9 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "common/job/job_size.h"
 
 namespace tessera {
-
-// What of a request decides how much memory a rank needs for it.
-struct JobSize {
-  int64_t width = 0;   // pixels
-  int64_t height = 0;  // pixels
-  int64_t images = 1;
-  int64_t steps = 1;
-  int64_t text_tokens = 0;
-  int64_t image_tokens = 0;
-  int64_t ranks = 1;
-  bool true_cfg = false;
-  bool replicated_text = false;  // every rank computes all text rows
-  bool stale_steps = false;      // keys and values outlive their step
-};
 
 // Bytes that a job takes of a rank, beside the weights. A row is a token of the joint sequence of
 // one picture; a pass is one of true CFG's two.

@@ -12,13 +12,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/seconds_since.h"
 
 namespace tessera {
 namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::chrono::steady_clock::time_point After(double seconds) {
   using std::chrono::steady_clock;

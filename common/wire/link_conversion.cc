@@ -111,6 +111,31 @@ JobMemory FromLinkMemory(const pb::JobMemory& memory) {
           .shared = memory.shared()};
 }
 
+pb::JobStage ToProto(JobStage stage) {
+  switch (stage) {
+    case JobStage::kMemoryPlan:
+      return pb::JOB_STAGE_MEMORY_PLAN;
+    case JobStage::kTextEncode:
+      return pb::JOB_STAGE_TEXT_ENCODE;
+    case JobStage::kDenoise:
+      return pb::JOB_STAGE_DENOISE;
+    case JobStage::kVaeDecode:
+      return pb::JOB_STAGE_VAE_DECODE;
+    case JobStage::kQueue:
+    case JobStage::kPng:
+      return pb::JOB_STAGE_UNSPECIFIED;
+  }
+  return pb::JOB_STAGE_UNSPECIFIED;
+}
+
+std::optional<JobStage> FromProto(pb::JobStage stage) {
+  for (const JobStage each :
+       {JobStage::kMemoryPlan, JobStage::kTextEncode, JobStage::kDenoise, JobStage::kVaeDecode}) {
+    if (ToProto(each) == stage) return each;
+  }
+  return std::nullopt;
+}
+
 pb::JobReport MakeJobReport(const ImageResult& result) {
   pb::JobReport report;
   report.set_text_encode_s(result.times.text_encode_s);
@@ -125,29 +150,7 @@ pb::JobReport MakeJobReport(const ImageResult& result) {
   return report;
 }
 
-pb::ImageRequest ToLinkRequest(const v1::GenerateImageRequest& effective) {
-  pb::ImageRequest request;
-  request.set_prompt(effective.prompt());
-  if (effective.has_prompt_2()) request.set_prompt_2(effective.prompt_2());
-  if (effective.has_negative_prompt()) request.set_negative_prompt(effective.negative_prompt());
-  if (effective.has_negative_prompt_2()) {
-    request.set_negative_prompt_2(effective.negative_prompt_2());
-  }
-  request.set_true_cfg_scale(effective.true_cfg_scale());
-  request.set_width(effective.width());
-  request.set_height(effective.height());
-  request.set_num_inference_steps(effective.num_inference_steps());
-  request.set_guidance_scale(effective.guidance_scale());
-  request.set_num_images(effective.num_images());
-  request.set_max_sequence_length(effective.max_sequence_length());
-  request.set_seed(effective.seed());
-  request.set_sync_steps(effective.sync_steps());
-  request.set_refresh_every(effective.refresh_every());
-  request.set_replicate_text(effective.text_mode() == v1::TEXT_MODE_REPLICATED);
-  return request;
-}
-
-ImageRequest FromProto(const pb::ImageRequest& request) {
+ImageRequest FromProto(const v1::GenerateImageRequest& request) {
   ImageRequest result;
   result.prompt = request.prompt();
   if (request.has_prompt_2()) result.prompt_2 = request.prompt_2();
@@ -163,7 +166,8 @@ ImageRequest FromProto(const pb::ImageRequest& request) {
   result.seed = request.seed();
   result.sync_steps = request.sync_steps();
   result.refresh_every = request.refresh_every();
-  result.text_mode = request.replicate_text() ? TextMode::kReplicated : TextMode::kSplit;
+  result.text_mode =
+      request.text_mode() == v1::TEXT_MODE_REPLICATED ? TextMode::kReplicated : TextMode::kSplit;
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/job/image_request.h"
 #include "common/job/job_memory.h"
+#include "common/job/job_stage.h"
 #include "common/model/model_info.h"
 #include "tessera/internal/v1/worker_link.pb.h"
 #include "tessera/v1/image_service.pb.h"
@@ -26,11 +28,15 @@ absl::StatusOr<ModelInfo> FromLinkModel(const internal::v1::ModelInfo& model);
 internal::v1::JobMemory ToProto(const JobMemory& memory);
 JobMemory FromLinkMemory(const internal::v1::JobMemory& memory);
 
+// UNSPECIFIED for the stages that workers know nothing of; absent for UNSPECIFIED and for values
+// that this build does not know.
+internal::v1::JobStage ToProto(JobStage stage);
+std::optional<JobStage> FromProto(internal::v1::JobStage stage);
+
 internal::v1::JobReport MakeJobReport(const ImageResult& result);
 
-// A request with every default filled in, as the workers take it.
-internal::v1::ImageRequest ToLinkRequest(const v1::GenerateImageRequest& effective);
-ImageRequest FromProto(const internal::v1::ImageRequest& request);
+// A request with every default filled in, as the engine takes it.
+ImageRequest FromProto(const v1::GenerateImageRequest& request);
 
 // The most data of one message with pixels, in bytes.
 inline constexpr size_t kPixelChunkBytes = size_t{1} << 20;

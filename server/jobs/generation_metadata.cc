@@ -1,6 +1,10 @@
 #include "server/jobs/generation_metadata.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
+#include "common/request/field_values.h"
 
 namespace tessera {
 
@@ -29,20 +33,28 @@ v1::GenerationMetadata MakeMetadata(const Job& job, const internal::v1::JobRepor
   return metadata;
 }
 
+PngText PngFields(const google::protobuf::Message& request, PngPlace place,
+                  std::span<const RequestField> rows) {
+  PngText text;
+  for (const RequestField& row : rows) {
+    if (row.png_place == place) text.emplace_back(row.png_keyword, FieldText(request, row));
+  }
+  return text;
+}
+
 PngText PngSettings(const v1::GenerationMetadata& metadata) {
-  const v1::GenerateImageRequest& request = metadata.effective_request();
-  return {{"Software", absl::StrCat("Tessera ", metadata.tessera_version())},
-          {"model", metadata.model_fingerprint()},
-          {"seed", absl::StrCat(request.seed())},
-          {"steps", absl::StrCat(request.num_inference_steps())},
-          {"guidance", absl::StrCat(request.guidance_scale())},
-          {"true_cfg", absl::StrCat(request.true_cfg_scale())},
-          {"ranks", absl::StrCat(metadata.ranks())},
-          {"mode", metadata.ranks() == 1 ? "single" : "rotating"},
-          {"sync_steps", absl::StrCat(request.sync_steps())},
-          {"refresh_every", absl::StrCat(request.refresh_every())},
-          {"text_mode", request.text_mode() == v1::TEXT_MODE_REPLICATED ? "replicated" : "split"},
-          {"dtype", metadata.dtype()}};
+  PngText text = {{"Software", absl::StrCat("Tessera ", metadata.tessera_version())},
+                  {"model", metadata.model_fingerprint()}};
+  const auto add_fields = [&](PngPlace place) {
+    PngText fields = PngFields(metadata.effective_request(), place, RequestFields());
+    std::move(fields.begin(), fields.end(), std::back_inserter(text));
+  };
+  add_fields(PngPlace::kSettings);
+  text.emplace_back("ranks", absl::StrCat(metadata.ranks()));
+  text.emplace_back("mode", metadata.ranks() == 1 ? "single" : "rotating");
+  add_fields(PngPlace::kSharing);
+  text.emplace_back("dtype", metadata.dtype());
+  return text;
 }
 
 }  // namespace tessera

@@ -63,7 +63,7 @@ void Job::StartAttempt(TimePoint now, int ranks) {
   MoveTo(JobState::kRunning);
   told_position_ = -1;
   if (first_attempt_ranks_ == 0) first_attempt_ranks_ = ranks;
-  attempt_ = {.number = attempt_.number + 1, .ranks = ranks, .started_at = now, .steps_done = 0};
+  attempt_ = {.number = attempt_.number + 1, .ranks = ranks, .started_at = now};
 }
 
 void Job::NoteInterruption(TimePoint now, const RunResult& result) {
@@ -79,12 +79,9 @@ void Job::TellPosition(int position, std::optional<double> predicted_wait_s) {
   listener_->OnQueued(position, predicted_wait_s);
 }
 
-std::string Job::Stage() const {
-  if (state_ == JobState::kQueued) return "queue";
-  if (state_ == JobState::kEncoding) return "png";
-  if (attempt_.steps_done == 0) return "text_encode";
-  if (attempt_.steps_done < effective_->num_inference_steps()) return "denoise";
-  return "vae_decode";
+JobStage Job::stage() const {
+  if (state_ == JobState::kQueued) return JobStage::kQueue;
+  return state_ == JobState::kEncoding ? JobStage::kPng : attempt_.stage;
 }
 
 void Job::Stop(JobState terminal) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "common/job/job_size.h"
+#include "common/job/job_stage.h"
 #include "server/jobs/job_listener.h"
 #include "server/loop/clock.h"
 #include "server/workers/job_run.h"
@@ -57,6 +59,7 @@ class Job {
     int number = 0;  // 1-based; 0 before the first
     int ranks = 0;
     TimePoint started_at;
+    JobStage stage = JobStage::kMemoryPlan;  // as rank 0 reported it
     int steps_done = 0;
   };
   // The attempts whose epoch ended under them.
@@ -76,7 +79,12 @@ class Job {
 
   // The request with every default filled in; absent until the model is known.
   const std::optional<v1::GenerateImageRequest>& effective() const { return effective_; }
-  void Resolve(v1::GenerateImageRequest effective) { effective_ = std::move(effective); }
+  // Of the effective request, on a whole group.
+  const JobSize& size() const { return size_; }
+  void Resolve(v1::GenerateImageRequest effective, const JobSize& size) {
+    effective_ = std::move(effective);
+    size_ = size;
+  }
 
   // Tells the listener its position, unless the position is the one told last.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
@@ -91,10 +99,10 @@ class Job {
   bool MayRunOn(int ranks) const;
   // kQueued -> kRunning.
   void StartAttempt(TimePoint now, int ranks);
+  void SetStage(JobStage stage) { attempt_.stage = stage; }
   void SetStepsDone(int steps_done) { attempt_.steps_done = steps_done; }
 
-  // "queue", "text_encode", "denoise", "vae_decode" or "png".
-  std::string Stage() const;
+  JobStage stage() const;
 
   // kRunning -> kStopping; `terminal` (kCancelled or kExpired) is where it will end.
   void Stop(JobState terminal);
@@ -120,6 +128,7 @@ class Job {
   JobState state_ = JobState::kQueued;
   JobState stopping_towards_ = JobState::kCancelled;
   std::optional<v1::GenerateImageRequest> effective_;
+  JobSize size_;
   TimePoint deadline_;
   Attempt attempt_;
   int first_attempt_ranks_ = 0;

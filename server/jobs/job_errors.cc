@@ -14,15 +14,16 @@ constexpr double kRegroupS = 2;  // about what it takes to replace a rank
 
 std::map<std::string, std::string> Where(const Job& job) {
   return {{"job_id", job.id()},
-          {"stage", job.Stage()},
+          {"stage", std::string(StageName(job.stage()))},
           {"steps_done", absl::StrCat(job.attempt().steps_done)},
           {"attempts", absl::StrCat(job.attempt().number)}};
 }
 
 std::string InWords(const Job& job) {
   if (job.state() == JobState::kQueued) return "in the queue";
-  return absl::StrCat("in ", job.Stage(), " after ", job.attempt().steps_done, " of ",
-                      job.effective()->num_inference_steps(), " steps");
+  return absl::StrCat("in ", std::string(StageName(job.stage())), " after ",
+                      job.attempt().steps_done, " of ", job.effective()->num_inference_steps(),
+                      " steps");
 }
 
 std::string Attempts(const Job& job) {

@@ -10,12 +10,12 @@ constexpr double kProgressFactor = 5;  // of the predicted time, until a job cou
 }  // namespace
 
 void JobPredictor::Record(const Job& job, const internal::v1::JobReport& report, double run_s) {
-  costs_.Record(JobShape::Of(*job.effective()), report, run_s, clock_.Now());
+  costs_.Record(job.size(), report, run_s, clock_.Now());
 }
 
 std::optional<Prediction> JobPredictor::Predict(const Job& job) const {
   if (!job.effective().has_value()) return std::nullopt;
-  return costs_.Predict(JobShape::Of(*job.effective()), clock_.Now());
+  return costs_.Predict(job.size(), clock_.Now());
 }
 
 std::optional<double> JobPredictor::Remaining(const Job& running) const {

@@ -38,7 +38,7 @@ class JobPredictor {
   // be null.
   std::optional<double> WaitAt(int place, const JobQueue& queue, const Job* running) const;
 
-  // The same, but no more than is certain: that the jobs in front take their shapes' fastest times.
+  // The same, but no more than is certain: that the jobs in front take their sizes' fastest times.
   double ShortestWaitAt(int place, const JobQueue& queue) const;
 
   // Five times what is predicted, and never little.

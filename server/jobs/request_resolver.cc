@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/wire/link_conversion.h"
 #include "server/jobs/job_errors.h"
 #include "server/request/request_conversion.h"
 
@@ -23,8 +24,10 @@ std::optional<JobError> RequestResolver::Resolve(Job& job) {
   if (!violations.empty()) return InvalidRequest(std::move(violations));
   if (!model_.has_value()) return std::nullopt;
   const uint32_t seed = request.has_seed() ? 0 : draw_seed_();
-  job.Resolve(FillDefaults(request, *model_, defaults_, seed));
-  if (std::optional<FieldViolation> violation = TooSmall(*job.effective())) {
+  v1::GenerateImageRequest effective = FillDefaults(request, *model_, defaults_, seed);
+  const JobSize size = SizeOf(FromProto(effective), model_->limits.size_multiple, ranks_);
+  job.Resolve(std::move(effective), size);
+  if (std::optional<FieldViolation> violation = TooSmall(size)) {
     return InvalidRequest({*std::move(violation)});
   }
   if (job.spec().reply == ReplyKind::kStream) return std::nullopt;
@@ -33,16 +36,13 @@ std::optional<JobError> RequestResolver::Resolve(Job& job) {
   return ReplyTooLarge(worst_case_bytes, max_unary_reply_bytes_);
 }
 
-std::optional<FieldViolation> RequestResolver::TooSmall(
-    const v1::GenerateImageRequest& effective) const {
+std::optional<FieldViolation> RequestResolver::TooSmall(const JobSize& size) const {
+  if (size.image_tokens >= size.ranks) return std::nullopt;
   const int side = model_->limits.size_multiple;  // of the pixels that make one token
-  const int64_t tokens =
-      static_cast<int64_t>(effective.width() / side) * (effective.height() / side);
-  if (tokens >= ranks_) return std::nullopt;
   return FieldViolation{
-      effective.width() <= effective.height() ? "width" : "height",
-      absl::StrCat("width x height must hold a square of ", side, " pixels for each of ", ranks_,
-                   " devices, is ", effective.width(), " x ", effective.height())};
+      size.width <= size.height ? "width" : "height",
+      absl::StrCat("width x height must hold a square of ", side, " pixels for each of ",
+                   size.ranks, " devices, is ", size.width, " x ", size.height)};
 }
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
+#include "common/job/job_size.h"
 #include "common/model/model_info.h"
 #include "server/jobs/job.h"
 #include "server/request/validation.h"
@@ -27,7 +28,7 @@ class RequestResolver {
   std::optional<JobError> Resolve(Job& job);
 
  private:
-  std::optional<FieldViolation> TooSmall(const v1::GenerateImageRequest& effective) const;
+  std::optional<FieldViolation> TooSmall(const JobSize& size) const;
 
   const RequestDefaults defaults_;
   const int64_t max_unary_reply_bytes_;

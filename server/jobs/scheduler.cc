@@ -9,7 +9,6 @@
 #include "server/jobs/generation_metadata.h"
 #include "server/jobs/job_errors.h"
 #include "server/loop/duration.h"
-#include "server/request/request_conversion.h"
 #include "spdlog/spdlog.h"
 
 namespace tessera {
@@ -87,8 +86,8 @@ std::optional<JobError> Scheduler::DeadlineRefusal(const Job& job) const {
 
 std::optional<JobError> Scheduler::MemoryRefusal(const Job& job) const {
   if (!group_.whole() || !job.effective().has_value()) return std::nullopt;
-  const int size_multiple = group_.member_info().model().size_multiple();
-  const JobSize size = SizeOf(*job.effective(), size_multiple, group_.ranks());
+  JobSize size = job.size();
+  size.ranks = group_.ranks();
   const absl::Status fits = CheckFits(size, FromLinkMemory(group_.job_memory()));
   if (fits.ok()) return std::nullopt;
   return TooLargeForMemory(std::string(fits.message()));
@@ -146,13 +145,17 @@ RunRequest Scheduler::MakeRun(const Job& job) const {
   RunRequest run;
   run.message.mutable_key()->set_job_id(job.id());
   run.message.mutable_key()->set_attempt(job.attempt().number);
-  *run.message.mutable_request() = ToLinkRequest(*job.effective());
+  *run.message.mutable_request() = *job.effective();
   run.limits = predictor_.LimitsOf(job);
   const double longest_s =
       std::max({run.limits.first_step_s, run.limits.step_s, run.limits.finish_s});
   run.message.set_collective_timeout_ms(
       static_cast<int64_t>((longest_s + kCollectiveSlackS) * 1000));
   return run;
+}
+
+void Scheduler::OnStageBegun(const internal::v1::JobKey& key, JobStage stage) {
+  if (running_ != nullptr && running_->id() == key.job_id()) running_->SetStage(stage);
 }
 
 void Scheduler::OnStepDone(const internal::v1::JobKey& key, int step) {

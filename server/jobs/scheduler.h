@@ -65,6 +65,7 @@ class Scheduler final : public WorkerGroup::Listener {
 
   void OnModelKnown(const ModelInfo& model) override;
   void OnGroupChanged() override;
+  void OnStageBegun(const internal::v1::JobKey& key, JobStage stage) override;
   void OnStepDone(const internal::v1::JobKey& key, int step) override;
   void OnRunFinished(RunResult result) override;
 

@@ -7,14 +7,12 @@
 #include <unistd.h>
 
 #include "common/base/check.h"
+#include "common/base/termination_set.h"
 
 namespace tessera {
 
 TerminationSignals::TerminationSignals() {
-  sigset_t mask;
-  sigemptyset(&mask);
-  sigaddset(&mask, SIGTERM);
-  sigaddset(&mask, SIGINT);
+  const sigset_t mask = TerminationSet();
   Check(pthread_sigmask(SIG_BLOCK, &mask, nullptr) == 0, "signals can be blocked");
   signals_ = UniqueFd(signalfd(-1, &mask, SFD_CLOEXEC));
   wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC));

@@ -1,38 +1,16 @@
 #include "server/request/request_conversion.h"
 
-#include "common/job/step_plan.h"
+#include "common/request/request_fields.h"
+#include "server/request/validation.h"
 
 namespace tessera {
-
-JobSize SizeOf(const v1::GenerateImageRequest& effective, int size_multiple, int ranks) {
-  return {.width = effective.width(),
-          .height = effective.height(),
-          .images = effective.num_images(),
-          .steps = effective.num_inference_steps(),
-          .text_tokens = effective.max_sequence_length(),
-          .image_tokens =
-              int64_t{effective.width() / size_multiple} * (effective.height() / size_multiple),
-          .ranks = ranks,
-          .true_cfg = effective.true_cfg_scale() > 1 && effective.has_negative_prompt(),
-          .replicated_text = effective.text_mode() == v1::TEXT_MODE_REPLICATED,
-          .stale_steps = HasStaleStep(
-              effective.num_inference_steps(),
-              {.sync_steps = effective.sync_steps(), .refresh_every = effective.refresh_every()})};
-}
 
 v1::ModelDescription DescribeModel(const ModelInfo& model) {
   v1::ModelDescription description;
   description.set_name(model.name);
   description.set_fingerprint(model.fingerprint);
   description.set_guidance_embeds(model.guidance_embeds);
-  v1::GenerateImageRequest& defaults = *description.mutable_defaults();
-  defaults.set_true_cfg_scale(1);
-  defaults.set_num_inference_steps(model.defaults.num_inference_steps);
-  defaults.set_guidance_scale(model.defaults.guidance_scale);
-  defaults.set_num_images(1);
-  defaults.set_max_sequence_length(model.defaults.max_sequence_length);
-  defaults.set_width(model.defaults.width);
-  defaults.set_height(model.defaults.height);
+  FillFields(*description.mutable_defaults(), {.model = &model.defaults}, RequestFields());
   description.set_size_multiple(model.limits.size_multiple);
   description.set_min_size(model.limits.min_size);
   description.set_max_size(model.limits.max_size);

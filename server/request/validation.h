@@ -1,22 +1,22 @@
 #pragma once
 
+#include <google/protobuf/message.h>
+
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/model/model_info.h"
+#include "common/request/request_fields.h"
 #include "server/request/job_error.h"
 #include "tessera/v1/image_service.pb.h"
 
 namespace tessera {
 
-// What the server itself fills in where a request is silent.
-struct RequestDefaults {
-  int sync_steps = 1;
-  int refresh_every = 0;
-  v1::TextMode text_mode = v1::TEXT_MODE_SPLIT;
-};
+// Requests are checked here and nowhere else: each field by its row in the table of fields, then
+// fields together. Thread-safe.
 
-// Everything that is wrong with a request, in the order of its fields; empty when nothing is.
+// Everything that is wrong with a request, in the order of the table; empty when nothing is.
 // `model` null: only what can be told without knowing the model.
 std::vector<FieldViolation> ValidateRequest(const v1::GenerateImageRequest& request,
                                             const ModelInfo* model);
@@ -26,5 +26,13 @@ std::vector<FieldViolation> ValidateRequest(const v1::GenerateImageRequest& requ
 v1::GenerateImageRequest FillDefaults(const v1::GenerateImageRequest& request,
                                       const ModelInfo& model, const RequestDefaults& defaults,
                                       uint32_t drawn_seed);
+
+// The same for any message whose fields `rows` list: what is wrong with single fields, and the
+// defaults of those that are not given.
+std::vector<FieldViolation> ValidateFields(const google::protobuf::Message& request,
+                                           const ModelLimits* limits,
+                                           std::span<const RequestField> rows);
+void FillFields(google::protobuf::Message& request, const DefaultSources& sources,
+                std::span<const RequestField> rows);
 
 }  // namespace tessera

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/wire/link_conversion.h"
 #include "common/wire/link_responses.h"
 #include "server/workers/group_state.h"
 #include "spdlog/spdlog.h"
@@ -161,6 +162,12 @@ void WorkerGroup::Stop(internal::v1::StopReason why) {
   Broadcast(CancelJob(run_->key(), why));
 }
 
+void WorkerGroup::OnStage(int rank, const internal::v1::StageBegun& message) {
+  if (state_ != v1::GROUP_STATE_BUSY || rank != 0 || !IsCurrent(message.key())) return;
+  const std::optional<JobStage> stage = FromProto(message.stage());
+  if (stage.has_value()) listener_->OnStageBegun(message.key(), *stage);
+}
+
 void WorkerGroup::OnStep(int rank, const internal::v1::StepDone& message) {
   if (state_ != v1::GROUP_STATE_BUSY || rank != 0 || !IsCurrent(message.key())) return;
   const int step = std::clamp(message.step(), 0, steps_ - 1) + 1;
@@ -308,6 +315,8 @@ void WorkerGroup::OnWorkerMessage(Worker& worker, const internal::v1::ConnectReq
       return OnStoreReady(*rank, message.store_ready());
     case internal::v1::ConnectRequest::kGroupJoined:
       return OnGroupJoined(*rank, message.group_joined());
+    case internal::v1::ConnectRequest::kStageBegun:
+      return OnStage(*rank, message.stage_begun());
     case internal::v1::ConnectRequest::kStepDone:
       return OnStep(*rank, message.step_done());
     case internal::v1::ConnectRequest::kPixelChunk:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/job/job_stage.h"
 #include "server/loop/clock.h"
 #include "server/workers/job_run.h"
 #include "server/workers/worker_pool.h"
@@ -54,6 +55,8 @@ class WorkerGroup final : public WorkerPool::Listener {
     virtual void OnModelKnown(const ModelInfo& model) = 0;
     // It became ready, or gave up.
     virtual void OnGroupChanged() = 0;
+    // Rank 0 began a stage.
+    virtual void OnStageBegun(const internal::v1::JobKey& key, JobStage stage) = 0;
     // Rank 0 finished a step, 1-based.
     virtual void OnStepDone(const internal::v1::JobKey& key, int step) = 0;
     // Exactly once per Run.
@@ -120,6 +123,7 @@ class WorkerGroup final : public WorkerPool::Listener {
   void BecomeIdle();
   void OnStoreReady(int rank, const internal::v1::StoreReady& message);
   void OnGroupJoined(int rank, const internal::v1::GroupJoined& message);
+  void OnStage(int rank, const internal::v1::StageBegun& message);
   void OnStep(int rank, const internal::v1::StepDone& message);
   void OnChunk(int rank, const internal::v1::PixelChunk& message);
   void OnJobDone(int rank, const internal::v1::JobDone& message);

@@ -64,7 +64,7 @@ internal::v1::Register FakeRegistration(const std::string& name) {
   return registration;
 }
 
-std::string FakePicture(const internal::v1::ImageRequest& request, int image_index) {
+std::string FakePicture(const v1::GenerateImageRequest& request, int image_index) {
   const size_t seed = std::hash<std::string>()(request.prompt()) + 31 * request.seed();
   std::minstd_rand random(static_cast<uint32_t>(seed + static_cast<size_t>(image_index)));
   std::string pixels(size_t{3} * request.width() * request.height(), '\0');

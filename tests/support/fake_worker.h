@@ -24,7 +24,7 @@ internal::v1::Register FakeRegistration(const std::string& name);
 
 // The pixels of the picture that a fake worker makes: noise, which depends on seed, prompt and
 // index.
-std::string FakePicture(const internal::v1::ImageRequest& request, int image_index);
+std::string FakePicture(const v1::GenerateImageRequest& request, int image_index);
 
 enum class OnRunJob {
   kSucceed,  // at once: every step, every picture, done

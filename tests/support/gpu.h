@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/kernels/cuda_library.h"
+#include "worker/kernels/cuda/cuda_library.h"
 
 // Skips the test that runs, by name and with the reason, on a machine without a GPU. To be called
 // first, in a program of GPU tests alone: LoadCuda comes before anything else that asks for CUDA.

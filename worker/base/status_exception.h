@@ -8,8 +8,8 @@
 
 namespace tessera {
 
-// Carries a Status through tensor code, which throws. Thrown only below Pipeline, which turns it
-// back into the Status.
+// Carries a Status through tensor code, which throws. StatusFromCurrentException turns the
+// exception back into the Status.
 class StatusException : public std::exception {
  public:
   explicit StatusException(absl::Status status)

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/plan/parallel_plan.h"
 #include "worker/bench/flop_count.h"
 #include "worker/bench/gemm_rate.h"
 #include "worker/bench/median.h"
@@ -18,10 +19,10 @@ struct StepMs {
   std::vector<double> sync, stale;
 };
 
-StepMs SplitSteps(const BenchRun& run, const StepSchedule& schedule) {
+StepMs SplitSteps(const BenchRun& run, const ParallelPlan& plan) {
   StepMs ms;
   for (size_t step = 0; step < run.times.step_ms.size(); ++step) {
-    const bool sync = KindOfStep(static_cast<int>(step), schedule) == StepKind::kSync;
+    const bool sync = plan.KindOf(static_cast<int>(step)) == StepKind::kSync;
     (sync ? ms.sync : ms.stale).push_back(run.times.step_ms[step]);
   }
   if (ms.stale.size() > 1) ms.stale.erase(ms.stale.begin());
@@ -29,8 +30,8 @@ StepMs SplitSteps(const BenchRun& run, const StepSchedule& schedule) {
 }
 
 // The step that repeats. With one rank every step is the same.
-double SteadyMs(const BenchRun& run, const StepSchedule& schedule) {
-  const StepMs ms = SplitSteps(run, schedule);
+double SteadyMs(const BenchRun& run, const ParallelPlan& plan) {
+  const StepMs ms = SplitSteps(run, plan);
   return Median(ms.stale.empty() ? ms.sync : ms.stale);
 }
 
@@ -50,12 +51,12 @@ double MedianOf(const std::vector<BenchRun>& rounds, const F& f) {
 
 // The times of one number of ranks; `first` are the rounds of the first number.
 BenchFigures TimesOf(const std::vector<BenchRun>& first, const std::vector<BenchRun>& rounds,
-                     const StepSchedule& schedule) {
+                     const ParallelPlan& plan) {
   BenchFigures f;
   f.sync_step_ms =
-      MedianOf(rounds, [&](const BenchRun& r) { return Median(SplitSteps(r, schedule).sync); });
+      MedianOf(rounds, [&](const BenchRun& r) { return Median(SplitSteps(r, plan).sync); });
   f.stale_step_ms =
-      MedianOf(rounds, [&](const BenchRun& r) { return Median(SplitSteps(r, schedule).stale); });
+      MedianOf(rounds, [&](const BenchRun& r) { return Median(SplitSteps(r, plan).stale); });
   f.text_encode_ms =
       1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.text_encode_s; });
   f.denoise_ms = 1e3 * MedianOf(rounds, [](const BenchRun& r) { return r.times.denoise_s; });
@@ -65,7 +66,7 @@ BenchFigures TimesOf(const std::vector<BenchRun>& first, const std::vector<Bench
   f.psnr_db = PsnrDb(first[0].latents, rounds[0].latents);
   std::vector<double> ratios;
   for (size_t round = 0; round < rounds.size(); ++round) {
-    ratios.push_back(SteadyMs(first[round], schedule) / SteadyMs(rounds[round], schedule));
+    ratios.push_back(SteadyMs(first[round], plan) / SteadyMs(rounds[round], plan));
   }
   f.speedup = Median(ratios);
   return f;
@@ -84,23 +85,24 @@ std::vector<BenchFigures> Summarise(const BenchOptions& options, const FluxConfi
                                     const std::vector<std::vector<BenchRun>>& runs) {
   const ImageRequest& request = options.request;
   const at::TensorOptions tensors = runs[0][0].latents.options();
-  const double gemm_tflops = MeasureGemmTflops(tensors);
+  const double gemm_tflops = MeasureGemmTflops(tensors, options.kernels);
   std::vector<BenchFigures> all;
   for (size_t i = 0; i < runs.size(); ++i) {
-    BenchFigures f = TimesOf(runs[0], runs[i], {request.sync_steps, request.refresh_every});
+    const ChunkLayout layout = LayoutOf(request, options.ranks[i]);
+    const auto plan = MakeParallelPlan(layout, request.num_inference_steps,
+                                       {request.sync_steps, request.refresh_every});
+    BenchFigures f = TimesOf(runs[0], runs[i], *plan);
     f.ranks = options.ranks[i];
-    const ChunkLayout layout = LayoutOf(request, f.ranks);
     double flops = 0;
     for (int rank = 0; rank < f.ranks; ++rank) {
-      flops +=
-          CountFlops(config, layout.Chunk(rank), layout.text_tokens + layout.image_tokens).total();
+      flops += CountFlops(config, layout.Chunk(rank), layout.tokens()).total();
     }
     f.tflops = flops * request.num_images / f.steady_ms() / 1e9;
     f.large_gemm_tflops = gemm_tflops * (tensors.device().is_cpu() ? f.ranks : 1);
     TokenRows rows = layout.Chunk(0);
     rows.text.end = rows.text.begin + rows.text.size() * request.num_images;
     rows.image.end = rows.image.begin + rows.image.size() * request.num_images;
-    f.gemm_ms = MeasureGemmsMs(GemmsOf(config, rows), tensors);
+    f.gemm_ms = MeasureGemmsMs(GemmsOf(config, rows), tensors, options.kernels);
     all.push_back(f);
   }
   return all;

@@ -57,14 +57,14 @@ void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
          "float32, bfloat16 or float16; +fp8: linear layers in FP8; +fp8kv: cached keys and "
          "values too")
       ->check(CLI::IsMember(DtypeNames()));
-  AddChoice<CudaKernels>(app, "--kernels", options.kernels,
+  AddChoice<CudaKernels>(app, "--kernels", options.kernels.cuda_kernels,
                          "On CUDA: aten (default) or fused, our own",
                          {{"aten", CudaKernels::kAten}, {"fused", CudaKernels::kFused}});
-  AddChoice<Gemm>(app, "--gemm", options.gemm,
+  AddChoice<Gemm>(app, "--gemm", options.kernels.gemm,
                   "On CUDA: aten (default) or cublaslt, with bias and GELU in the GEMM",
                   {{"aten", Gemm::kAten}, {"cublaslt", Gemm::kCublasLt}});
   AddChoice<Fp8Accumulation>(
-      app, "--fp8-accumulation", options.fp8_accumulation,
+      app, "--fp8-accumulation", options.kernels.fp8_accumulation,
       "On CUDA, of FP8 products: exact (default) or fast",
       {{"exact", Fp8Accumulation::kExact}, {"fast", Fp8Accumulation::kFast}});
   AddChoice<Attention>(app, "--attention", options.attention,
@@ -74,7 +74,7 @@ void AddDeviceOptions(CLI::App& app, BenchOptions& options) {
                         {"cudnn", Attention::kCudnn},
                         {"flash", Attention::kFlash},
                         {"efficient", Attention::kEfficient}});
-  AddChoice<StepGraphs>(app, "--step-graphs", options.step_graphs,
+  AddChoice<StepGraphs>(app, "--step-graphs", options.kernels.step_graphs,
                         "On CUDA, of steps that exchange nothing: off (default) or on",
                         {{"off", StepGraphs::kOff}, {"on", StepGraphs::kOn}});
   app.add_option("--threads", options.threads, "CPU threads of each rank")->capture_default_str();

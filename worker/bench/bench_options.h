@@ -18,11 +18,8 @@ struct BenchOptions {
   bool vae = false;  // random weights: also decodes, by a VAE of FLUX's sizes
   std::string device = "cpu";
   std::string dtype;
-  CudaKernels kernels = CudaKernels::kAten;
-  Gemm gemm = Gemm::kAten;
-  Fp8Accumulation fp8_accumulation = Fp8Accumulation::kExact;
+  KernelChoice kernels;
   Attention attention = Attention::kAuto;
-  StepGraphs step_graphs = StepGraphs::kOff;
   int threads = 1;               // of each rank
   std::vector<int> ranks = {1};  // measured in turn, interleaved; ratios are over the first
   int rounds = 5;                // counted, after one to warm up

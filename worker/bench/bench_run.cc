@@ -8,8 +8,10 @@
 #include <string>
 #include <thread>
 
+#include "common/base/seconds_since.h"
 #include "common/base/status_macros.h"
 #include "common/png/png.h"
+#include "worker/base/exception_status.h"
 #include "worker/base/status_exception.h"
 #include "worker/comm/in_process_communicator.h"
 #include "worker/pipeline/compute_device.h"
@@ -23,10 +25,6 @@ namespace {
 constexpr double kTimeoutS = 600;
 constexpr int kSizeMultiple = 16;  // of FLUX's VAE and packing, where no checkpoint tells
 
-double SecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
 VaeConfig FluxVaeSizes() {
   return {.block_out_channels = {128, 256, 512, 512},
           .layers_per_block = 2,
@@ -37,25 +35,20 @@ VaeConfig FluxVaeSizes() {
           .use_post_quant_conv = false};
 }
 
-absl::Status ChooseKernels(const BenchOptions& options, at::Device device) {
-  if (options.kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
+absl::Status CheckKernels(const BenchOptions& options, at::Device device) {
+  if (options.kernels.cuda_kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
     return absl::InvalidArgumentError("--kernels: this build has no CUDA kernels, expected aten");
   }
   if (options.attention != Attention::kAuto && device.is_cpu()) {
     return absl::InvalidArgumentError("--attention: the CPU has no such kernel, expected auto");
   }
-  if (options.gemm != Gemm::kAten && device.is_cpu()) {
+  if (options.kernels.gemm != Gemm::kAten && device.is_cpu()) {
     return absl::InvalidArgumentError("--gemm: the CPU has no cuBLASLt, expected aten");
   }
-  if (options.step_graphs != StepGraphs::kOff && (device.is_cpu() || !CudaKernelsBuilt())) {
+  if (options.kernels.step_graphs != StepGraphs::kOff && (device.is_cpu() || !CudaKernelsBuilt())) {
     return absl::InvalidArgumentError(
         "--step-graphs: none on the CPU and in this build, expected off");
   }
-  SetCudaKernels(options.kernels);
-  SetGemm(options.gemm);
-  SetFp8Accumulation(options.fp8_accumulation);
-  SetAttention(options.attention);
-  SetStepGraphs(options.step_graphs);
   return absl::OkStatus();
 }
 
@@ -64,25 +57,29 @@ absl::Status ChooseKernels(const BenchOptions& options, at::Device device) {
 absl::StatusOr<std::unique_ptr<BenchSubject>> BenchSubject::Load(const BenchOptions& options) {
   TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
                            ResolveComputeDevice(options.device, options.dtype, options.threads));
-  TESSERA_RETURN_IF_ERROR(ChooseKernels(options, compute.device));
+  TESSERA_RETURN_IF_ERROR(CheckKernels(options, compute.device));
+  SetAttention(options.attention);
   auto subject = std::unique_ptr<BenchSubject>(new BenchSubject(options));
   subject->compute_ = compute;
   if (!options.model_dir.empty()) {
     TESSERA_ASSIGN_OR_RETURN(subject->pipeline_, FluxPipeline::Load({.model_dir = options.model_dir,
                                                                      .device = options.device,
                                                                      .dtype = options.dtype,
-                                                                     .threads = options.threads}));
+                                                                     .threads = options.threads,
+                                                                     .kernels = options.kernels}));
     return subject;
   }
   WeightReader weights = WeightReader::Random({.dtype = compute.dtype, .device = compute.device});
-  TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
-                           FluxTransformer::Load(options.config, std::move(weights), compute.fp8));
+  TESSERA_ASSIGN_OR_RETURN(
+      FluxTransformer transformer,
+      FluxTransformer::Load(options.config, std::move(weights), compute.fp8, options.kernels));
   subject->random_ = std::make_unique<FluxTransformer>(std::move(transformer));
   if (options.vae) {
     TESSERA_ASSIGN_OR_RETURN(
         VaeDecoder vae,
         VaeDecoder::Load(FluxVaeSizes(),
-                         WeightReader::Random({.dtype = compute.dtype, .device = compute.device})));
+                         WeightReader::Random({.dtype = compute.dtype, .device = compute.device}),
+                         options.kernels));
     subject->random_vae_ = std::make_unique<VaeDecoder>(std::move(vae));
   }
   return subject;
@@ -118,7 +115,7 @@ SteadyStep BenchSubject::MakeSteadyStep() {
 }
 
 DenoiseOptions BenchSubject::MakeDenoiseOptions() {
-  recorders_.push_back(MakeGraphRecorder(compute_.device));
+  recorders_.push_back(MakeGraphRecorder(compute_.device, options_.kernels));
   return {.recorder = recorders_.back().get(), .kv_storage = compute_.kv_storage};
 }
 
@@ -150,10 +147,8 @@ absl::StatusOr<BenchRun> BenchSubject::Run(int ranks) {
         BenchRun other;
         try {
           RunRank(job, *group[rank], rank == 0 ? run : other);
-        } catch (const StatusException& e) {
-          statuses[rank] = e.status();
-        } catch (const std::exception& e) {
-          statuses[rank] = absl::InternalError(e.what());
+        } catch (...) {
+          statuses[rank] = StatusFromCurrentException();
         }
         if (!statuses[rank].ok()) group[rank]->Abort(statuses[rank]);
       });

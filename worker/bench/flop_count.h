@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "common/plan/token_rows.h"
 #include "worker/flux/flux_config.h"
-#include "worker/flux/token_rows.h"
 
 namespace tessera {
 

@@ -2,8 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "worker/comm/single_communicator.h"
 #include "worker/flux/flux_transformer.h"
+#include "worker/parallel/rotating_strategy.h"
 #include "worker/pipeline/denoise_pass.h"
 #include "worker/pipeline/denoiser.h"
 
@@ -28,13 +31,15 @@ class SteadyStep {
   at::Device device() const { return job_.latents.device(); }
 
  private:
-  void Begin(DenoisePass& pass, int ranks, bool keep_rows);
-  void Step(DenoisePass& pass, int ranks, int chunk);
+  void Begin(DenoisePass& pass, int ranks, int chunk, bool keep_rows);
+  void Step(DenoisePass& pass);
 
   DenoiseJob job_;
+  const KernelChoice kernels_;
   const bool records_;
   DenoisePass one_of_many_, alone_;  // with a buffer for each layer's rows; with one for all
   SingleCommunicator communicator_;
+  std::optional<RotatingStrategy> strategy_;  // of the chunk that is being measured
   at::Tensor velocity_;
 };
 

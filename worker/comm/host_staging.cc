@@ -14,7 +14,7 @@ int64_t Room(const at::Tensor& tensor) {
 
 }  // namespace
 
-std::vector<std::vector<at::Tensor>> HostStaging::Bring(Pieces pieces, int rank) {
+std::vector<std::vector<at::Tensor>> HostStaging::CopyToHost(Pieces pieces, int rank) {
   starts_ = {0};
   for (const auto& piece : pieces) {
     int64_t end = starts_.back();
@@ -41,7 +41,7 @@ std::vector<std::vector<at::Tensor>> HostStaging::Bring(Pieces pieces, int rank)
   return runs;
 }
 
-void HostStaging::Return(Pieces pieces, int rank) {
+void HostStaging::CopyToDevice(Pieces pieces, int rank) {
   for (int peer = 0; peer < std::ssize(pieces); ++peer) {
     if (peer == rank) continue;
     int64_t offset = 0;

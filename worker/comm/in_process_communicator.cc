@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "worker/base/exception_status.h"
 #include "worker/comm/in_process_hub.h"
 #include "worker/comm/pieces.h"
 #include "worker/comm/rank_error.h"
-#include "worker/comm/torch_error.h"
 
 namespace tessera {
 namespace {
@@ -39,9 +39,9 @@ absl::Status CopyPiece(std::span<const at::Tensor> from, std::span<const at::Ten
     to[i].copy_(from[i], /*non_blocking=*/true);
   }
   return absl::OkStatus();
-} catch (const std::exception& error) {
+} catch (...) {
   return absl::InternalError(
-      absl::StrFormat("all-gather from rank %d: %s", rank, ErrorText(error)));
+      absl::StrFormat("all-gather from rank %d: %s", rank, MessageFromCurrentException()));
 }
 
 }  // namespace

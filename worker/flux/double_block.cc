@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
-#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/gated_add.h"
+#include "worker/kernels/layer_norm_modulate.h"
+#include "worker/kernels/norm_rope_qkv.h"
 
 namespace tessera {
 namespace {
@@ -15,13 +17,14 @@ struct StreamNames {
 };
 
 DoubleStream LoadStream(WeightReader& reader, const FluxConfig& config, const StreamNames& names,
-                        const LayerSet& fp8) {
+                        const LayerSet& fp8, KernelChoice kernels) {
   const int64_t inner = config.inner_dim();
   const auto load = [&](const std::string& name, int64_t in, int64_t out, LayerClass layer) {
-    return Linear::Load(reader, name, in, out, layer, fp8);
+    return Linear::Load(reader, name, in, out, layer, fp8, kernels);
   };
   DoubleStream stream;
-  stream.modulation = Linear::Load(reader, names.modulation + ".linear", inner, 6 * inner);
+  stream.kernels = kernels;
+  stream.modulation = Linear::Load(reader, names.modulation + ".linear", inner, 6 * inner, kernels);
   stream.to_q = load(names.q, inner, inner, LayerClass::kDoubleQkv);
   stream.to_k = load(names.k, inner, inner, LayerClass::kDoubleQkv);
   stream.to_v = load(names.v, inner, inner, LayerClass::kDoubleQkv);
@@ -42,9 +45,9 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
   return {part(0), part(1), part(2)};
 }
 
-LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader) {
-  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps);
-  return LayerNormModulate(x, m.shift, m.scale, kEps);
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer) {
+  if (consumer.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps, consumer.kernels);
+  return LayerNormModulate(x, m.shift, m.scale, kEps, consumer.kernels);
 }
 
 void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
@@ -56,33 +59,34 @@ void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, co
     return linear(y).unflatten(-1, {q.size(2), q.size(3)});
   };
   NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kEps,
-              {q, key_value.k, key_value.v});
+              {q, key_value.k, key_value.v}, kernels);
 }
 
 void DoubleStream::AddBranches(at::Tensor& x, const at::Tensor& vectors,
                                const at::Tensor& attention) const {
   if (x.size(1) == 0) return;
   const int64_t inner = x.size(2);
-  GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention));
+  GatedAdd(x, ModulationOf(vectors, 0, inner).gate, to_out(attention), kernels);
   const Modulation m = ModulationOf(vectors, 1, inner);
   const LinearInput y = Modulated(x, m, mlp_in);
   const LinearInput hidden =  // [B, rows, 4 * inner]
-      mlp_out.is_fp8() ? LinearInput(QuantizeGeluRows(/*head=*/{}, mlp_in(y))) : mlp_in.Gelu(y);
-  GatedAdd(x, m.gate, mlp_out(hidden));
+      mlp_out.is_fp8() ? LinearInput(QuantizeGeluRows(/*head=*/{}, mlp_in(y), kernels))
+                       : mlp_in.Gelu(y);
+  GatedAdd(x, m.gate, mlp_out(hidden), kernels);
 }
 
 DoubleBlock DoubleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index,
-                              const LayerSet& fp8) {
+                              const LayerSet& fp8, KernelChoice kernels) {
   const std::string p = absl::StrCat("transformer_blocks.", index, ".");
   return {LoadStream(reader, config,
                      {p + "norm1", p + "attn.to_q", p + "attn.to_k", p + "attn.to_v",
                       p + "attn.to_out.0", p + "attn.norm_q", p + "attn.norm_k", p + "ff"},
-                     fp8),
+                     fp8, kernels),
           LoadStream(reader, config,
                      {p + "norm1_context", p + "attn.add_q_proj", p + "attn.add_k_proj",
                       p + "attn.add_v_proj", p + "attn.to_add_out", p + "attn.norm_added_q",
                       p + "attn.norm_added_k", p + "ff_context"},
-                     fp8)};
+                     fp8, kernels)};
 }
 
 void DoubleBlock::Forward(at::Tensor& text_rows, at::Tensor& image_rows,

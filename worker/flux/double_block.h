@@ -18,9 +18,9 @@ struct Modulation {
 // Branch `index` of a step's modulation vectors [batch or 1, 1, branches * 3 * inner_dim].
 Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_dim);
 
-// layer_norm(x) * (1 + scale) + shift, [B, rows, inner]: the input of the linear layer `reader`, or
-// of several layers like it. The rows are in FP8 if `reader` is.
-LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader);
+// layer_norm(x) * (1 + scale) + shift, [B, rows, inner], as input of the layer `consumer`: in FP8
+// if that layer is. Where several layers consume the result, all of them are alike.
+LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer);
 
 // One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024).
 // docs/flux.md, "Double blocks".
@@ -29,6 +29,7 @@ struct DoubleStream {
   Linear to_q, to_k, to_v, to_out;
   at::Tensor norm_q, norm_k;  // [head_dim]
   Linear mlp_in, mlp_out;
+  KernelChoice kernels;  // of the work between the linear layers
 
   // x [B, rows, inner]. Writes normed and rotated q, k and plain v of its rows.
   void ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
@@ -41,7 +42,7 @@ struct DoubleBlock {
   DoubleStream image, text;
 
   static DoubleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index,
-                          const LayerSet& fp8);
+                          const LayerSet& fp8, KernelChoice kernels);
 
   // text, image [B, rows, inner] are updated in place; the vectors are this step's [B or 1, 1, 6 *
   // inner]; the tables hold the rows' own positions.

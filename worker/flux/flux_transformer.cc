@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/layer_norm_modulate.h"
 
 namespace tessera {
 namespace {
@@ -16,10 +16,10 @@ RopeTable RopeRows(const RopeTable& table, int64_t begin, int64_t size) {
   return {table.cos.narrow(0, begin, size), table.sin.narrow(0, begin, size)};
 }
 
-// Hands out the parts of the last dimension one after another.
-class VectorParts {
+// Hands out slices of the last dimension, one after another.
+class ConsecutiveSlices {
  public:
-  explicit VectorParts(at::Tensor vectors) : vectors_(std::move(vectors)) {}
+  explicit ConsecutiveSlices(at::Tensor vectors) : vectors_(std::move(vectors)) {}
   at::Tensor Next(int64_t width) {
     begin_ += width;
     return vectors_.narrow(-1, begin_ - width, width);
@@ -39,32 +39,34 @@ void ClampHalf(at::Tensor& x) {
 
 absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_dir,
                                                       const WeightOptions& options,
-                                                      const LayerSet& fp8) {
+                                                      const LayerSet& fp8, KernelChoice kernels) {
   TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(model_dir));
   WeightOptions mine = options;
   if (!fp8.empty()) mine.stored_fp8 = StoredFp8::kKeep;
   TESSERA_ASSIGN_OR_RETURN(
       WeightReader reader,
       WeightReader::Open(absl::StrCat(model_dir, "/transformer"), "diffusion_pytorch_model", mine));
-  return Load(config, std::move(reader), fp8);
+  return Load(config, std::move(reader), fp8, kernels);
 }
 
 absl::StatusOr<FluxTransformer> FluxTransformer::Load(const FluxConfig& c, WeightReader reader,
-                                                      const LayerSet& fp8) {
+                                                      const LayerSet& fp8, KernelChoice kernels) {
   FluxTransformer model;
   model.config_ = c;
-  model.x_embedder_ =
-      Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim(), LayerClass::kImageIn, fp8);
+  model.kernels_ = kernels;
+  model.x_embedder_ = Linear::Load(reader, "x_embedder", c.in_channels, c.inner_dim(),
+                                   LayerClass::kImageIn, fp8, kernels);
   model.context_embedder_ =
-      Linear::Load(reader, "context_embedder", c.joint_attention_dim, c.inner_dim());
-  model.time_text_ = TimeTextEmbedding::Load(reader, c);
+      Linear::Load(reader, "context_embedder", c.joint_attention_dim, c.inner_dim(), kernels);
+  model.time_text_ = TimeTextEmbedding::Load(reader, c, kernels);
   for (int64_t i = 0; i < c.num_layers; ++i)
-    model.double_blocks_.push_back(DoubleBlock::Load(reader, c, i, fp8));
+    model.double_blocks_.push_back(DoubleBlock::Load(reader, c, i, fp8, kernels));
   for (int64_t i = 0; i < c.num_single_layers; ++i)
-    model.single_blocks_.push_back(SingleBlock::Load(reader, c, i, fp8));
-  model.norm_out_ = Linear::Load(reader, "norm_out.linear", c.inner_dim(), 2 * c.inner_dim());
-  model.proj_out_ =
-      Linear::Load(reader, "proj_out", c.inner_dim(), c.out_channels, LayerClass::kFinal, fp8);
+    model.single_blocks_.push_back(SingleBlock::Load(reader, c, i, fp8, kernels));
+  model.norm_out_ =
+      Linear::Load(reader, "norm_out.linear", c.inner_dim(), 2 * c.inner_dim(), kernels);
+  model.proj_out_ = Linear::Load(reader, "proj_out", c.inner_dim(), c.out_channels,
+                                 LayerClass::kFinal, fp8, kernels);
   TESSERA_RETURN_IF_ERROR(reader.Finish());
   return model;
 }
@@ -83,7 +85,7 @@ FluxConditioning FluxTransformer::Prepare(const at::Tensor& text, const at::Tens
   std::vector<int64_t> sizes = activated.sizes().vec();
   sizes.back() = (12 * config_.num_layers + 3 * config_.num_single_layers + 2) * activated.size(-1);
   conditioning.modulation = at::empty(sizes, activated.options());
-  VectorParts places(conditioning.modulation);
+  ConsecutiveSlices places(conditioning.modulation);
   const auto write = [&](const Linear& linear) {
     places.Next(linear.bias.size(0)).copy_(linear(activated));
   };
@@ -114,7 +116,7 @@ at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64
   const RopeTable image_rope =
       RopeRows(conditioning.rope, text_tokens + rows.image.begin, image_count);
 
-  VectorParts vectors(conditioning.modulation[step]);
+  ConsecutiveSlices vectors(conditioning.modulation[step]);
   int64_t layer = 0;
   for (size_t i = 0; i < double_blocks_.size(); ++i, ++layer) {
     const at::Tensor image_vectors = vectors.Next(6 * inner),
@@ -132,7 +134,7 @@ at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64
   }
 
   const at::Tensor scale = vectors.Next(inner), shift = vectors.Next(inner);
-  const at::Tensor y = LayerNormModulate(image, shift, scale, kEps);
+  const at::Tensor y = LayerNormModulate(image, shift, scale, kEps, kernels_);
   if (observer) observer("norm_out", text, y);
   return proj_out_(y);
 }

@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/plan/token_rows.h"
 #include "worker/flux/double_block.h"
 #include "worker/flux/flux_config.h"
 #include "worker/flux/rope.h"
 #include "worker/flux/single_block.h"
 #include "worker/flux/time_text_embedding.h"
-#include "worker/flux/token_rows.h"
+#include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
 
@@ -36,16 +37,19 @@ using BlockObserver =
 // is the JointAttention's business. Weights are immutable after Load: thread-safe.
 class FluxTransformer {
  public:
-  // The layers of `fp8` are quantised as they are read, or used as they are stored.
+  // The layers of `fp8` are quantised as they are read, or used as they are stored. `kernels`
+  // compute them and the work between them.
   static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
                                               const WeightOptions& options,
-                                              const LayerSet& fp8 = {});
+                                              const LayerSet& fp8 = {}, KernelChoice kernels = {});
 
   // The same from an opened reader, whose every tensor must belong to the model.
   static absl::StatusOr<FluxTransformer> Load(const FluxConfig& config, WeightReader reader,
-                                              const LayerSet& fp8 = {});
+                                              const LayerSet& fp8 = {}, KernelChoice kernels = {});
 
   const FluxConfig& config() const { return config_; }
+  // For all else in a denoising step.
+  KernelChoice kernels() const { return kernels_; }
 
   // text [B, T, joint_attention_dim], pooled [B, pooled_projection_dim], timesteps 0..1000, one per
   // step. B is 1 when all images of a batch share one prompt.
@@ -61,6 +65,7 @@ class FluxTransformer {
 
  private:
   FluxConfig config_;
+  KernelChoice kernels_;
   Linear x_embedder_, context_embedder_;
   TimeTextEmbedding time_text_;
   std::vector<DoubleBlock> double_blocks_;

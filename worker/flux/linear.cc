@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/kernels/fused_ops.h"
-#include "worker/kernels/linear_ops.h"
+#include "worker/kernels/gelu_tanh.h"
+#include "worker/kernels/linear/fp8_linear.h"
+#include "worker/kernels/linear/linear.h"
 
 namespace tessera {
 LayerSet DefaultFp8Layers() {
@@ -11,39 +12,43 @@ LayerSet DefaultFp8Layers() {
           LayerClass::kDoubleMlpOut, LayerClass::kSingleIn,  LayerClass::kSingleOut};
 }
 
-const Fp8Rows& LinearInput::fp8() const {
-  if (!fp8_) fp8_ = QuantizeRows(x_);
+const Fp8Rows& LinearInput::fp8(KernelChoice kernels) const {
+  if (!fp8_) fp8_ = QuantizeRows(x_, kernels);
   return *fp8_;
 }
 
-Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out) {
+Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
+                    KernelChoice kernels) {
   return {.weight = reader.Take(name + ".weight", {out, in}),
           .bias = reader.Take(name + ".bias", {out}),
-          .fp8_weight = std::nullopt};
+          .fp8_weight = std::nullopt,
+          .kernels = kernels};
 }
 
 Linear Linear::Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
-                    LayerClass layer, const LayerSet& fp8) {
-  if (!fp8.contains(layer)) return Load(reader, name, in, out);
+                    LayerClass layer, const LayerSet& fp8, KernelChoice kernels) {
+  if (!fp8.contains(layer)) return Load(reader, name, in, out, kernels);
   return {.weight = at::Tensor(),
           .bias = reader.Take(name + ".bias", {out}),
-          .fp8_weight = reader.TakeFp8(name + ".weight", {out, in})};
+          .fp8_weight = reader.TakeFp8(name + ".weight", {out, in}),
+          .kernels = kernels};
 }
 
 at::Tensor Linear::operator()(const LinearInput& x) const {
-  return is_fp8() ? Fp8Linear(x.fp8(), *fp8_weight, bias) : LinearOp(x.tensor(), weight, bias);
+  return is_fp8() ? Fp8Linear(x.fp8(kernels), *fp8_weight, bias, kernels)
+                  : LinearOp(x.tensor(), weight, bias, kernels);
 }
 
 at::Tensor Linear::Gelu(const LinearInput& x) const {
-  if (!is_fp8()) return LinearGelu(x.tensor(), weight, bias);
+  if (!is_fp8()) return LinearGelu(x.tensor(), weight, bias, kernels);
   at::Tensor y = (*this)(x);
-  GeluTanh(y, y);
+  GeluTanh(y, y, kernels);
   return y;
 }
 
 void Linear::GeluInto(const LinearInput& x, at::Tensor& out) const {
-  if (!is_fp8()) return LinearGeluInto(x.tensor().flatten(0, -2), weight, bias, out);
-  GeluTanh((*this)(x).flatten(0, -2), out);
+  if (!is_fp8()) return LinearGeluInto(x.tensor().flatten(0, -2), weight, bias, out, kernels);
+  GeluTanh((*this)(x).flatten(0, -2), out, kernels);
 }
 
 }  // namespace tessera

@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
+#include "worker/kernels/kernel_choice.h"
 #include "worker/weights/weight_reader.h"
 
 namespace tessera {
@@ -36,7 +37,7 @@ class LinearInput {
   LinearInput(at::Tensor x) : x_(std::move(x)) {}       // NOLINT: any tensor is an input
   LinearInput(Fp8Rows rows) : fp8_(std::move(rows)) {}  // NOLINT: so are quantised rows
   const at::Tensor& tensor() const { return x_; }       // undefined for rows in FP8 alone
-  const Fp8Rows& fp8() const;
+  const Fp8Rows& fp8(KernelChoice kernels) const;
 
  private:
   const at::Tensor x_;
@@ -48,13 +49,15 @@ struct Linear {
   at::Tensor weight;  // [out, in]; undefined if it is FP8
   at::Tensor bias;    // [out]
   std::optional<Fp8Rows> fp8_weight;
+  KernelChoice kernels;  // that compute it
 
   bool is_fp8() const { return fp8_weight.has_value(); }
 
-  static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out);
+  static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
+                     KernelChoice kernels);
   // With an FP8 weight if `fp8` contains `layer`: as it is stored, or quantised.
   static Linear Load(WeightReader& reader, const std::string& name, int64_t in, int64_t out,
-                     LayerClass layer, const LayerSet& fp8);
+                     LayerClass layer, const LayerSet& fp8, KernelChoice kernels);
 
   at::Tensor operator()(const LinearInput& x) const;  // [..., in] -> [..., out]
   // gelu_tanh of that.

@@ -4,7 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/flux/double_block.h"
-#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/gated_add.h"
+#include "worker/kernels/norm_rope_qkv.h"
 
 namespace tessera {
 namespace {
@@ -12,14 +13,15 @@ constexpr double kEps = 1e-6;
 }  // namespace
 
 SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index,
-                              const LayerSet& fp8) {
+                              const LayerSet& fp8, KernelChoice kernels) {
   const std::string p = absl::StrCat("single_transformer_blocks.", index, ".");
   const int64_t inner = config.inner_dim();
   const auto load = [&](const std::string& name, int64_t from, int64_t to, LayerClass layer) {
-    return Linear::Load(reader, p + name, from, to, layer, fp8);
+    return Linear::Load(reader, p + name, from, to, layer, fp8, kernels);
   };
   SingleBlock block;
-  block.modulation = Linear::Load(reader, p + "norm.linear", inner, 3 * inner);
+  block.kernels = kernels;
+  block.modulation = Linear::Load(reader, p + "norm.linear", inner, 3 * inner, kernels);
   block.to_q = load("attn.to_q", inner, inner, LayerClass::kSingleIn);
   block.to_k = load("attn.to_k", inner, inner, LayerClass::kSingleIn);
   block.to_v = load("attn.to_v", inner, inner, LayerClass::kSingleIn);
@@ -48,7 +50,7 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
     if (size == 0) return;
     NormRopeQkv(
         {raw_q.narrow(1, begin, size), raw_k.narrow(1, begin, size), raw_v.narrow(1, begin, size)},
-        norm_q, norm_k, rope.cos, rope.sin, kEps, {q.narrow(1, begin, size), to.k, to.v});
+        norm_q, norm_k, rope.cos, rope.sin, kEps, {q.narrow(1, begin, size), to.k, to.v}, kernels);
   };
   write(0, text_count, text_rope, text);
   write(text_count, count - text_count, image_rope, image);
@@ -56,14 +58,15 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
   // Attention output and MLP side by side, as the projection reads them.
   if (out.is_fp8()) {
     const at::Tensor hidden = mlp(y);  // before its GELU
-    GatedAdd(rows, m.gate, out(QuantizeGeluRows(attention.Attend(layer, q), hidden)));
+    GatedAdd(rows, m.gate, out(QuantizeGeluRows(attention.Attend(layer, q), hidden, kernels)),
+             kernels);
     return;
   }
   const at::Tensor both = at::empty({batch * count, 5 * inner}, rows.options());
   at::Tensor hidden = both.narrow(1, inner, 4 * inner);
   mlp.GeluInto(y, hidden);
   both.narrow(1, 0, inner).copy_(attention.Attend(layer, q).flatten(0, 1));
-  GatedAdd(rows, m.gate, out(both).view({batch, count, inner}));
+  GatedAdd(rows, m.gate, out(both).view({batch, count, inner}), kernels);
 }
 
 }  // namespace tessera

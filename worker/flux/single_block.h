@@ -17,9 +17,10 @@ struct SingleBlock {
   at::Tensor norm_q, norm_k;  // [head_dim]
   Linear mlp;                 // [4 * inner, inner]
   Linear out;                 // [inner, inner + 4 * inner]
+  KernelChoice kernels;       // of the work between the linear layers
 
   static SingleBlock Load(WeightReader& reader, const FluxConfig& config, int64_t index,
-                          const LayerSet& fp8);
+                          const LayerSet& fp8, KernelChoice kernels);
 
   // rows [B, text_count + image rows, inner] is updated in place; vectors [B or 1, 1, 3 * inner].
   void Forward(at::Tensor& rows, int64_t text_count, const at::Tensor& vectors,

@@ -26,26 +26,27 @@ at::Tensor RoundedGuidance(const at::Tensor& guidance, at::ScalarType dtype) {
 }
 
 EmbeddingMlp EmbeddingMlp::Load(WeightReader& reader, const std::string& name, int64_t in,
-                                int64_t width) {
-  return {Linear::Load(reader, name + ".linear_1", in, width),
-          Linear::Load(reader, name + ".linear_2", width, width)};
+                                int64_t width, KernelChoice kernels) {
+  return {Linear::Load(reader, name + ".linear_1", in, width, kernels),
+          Linear::Load(reader, name + ".linear_2", width, width, kernels)};
 }
 
 at::Tensor EmbeddingMlp::operator()(const at::Tensor& x) const {
   return linear_2(at::silu(linear_1(x)));
 }
 
-TimeTextEmbedding TimeTextEmbedding::Load(WeightReader& reader, const FluxConfig& config) {
+TimeTextEmbedding TimeTextEmbedding::Load(WeightReader& reader, const FluxConfig& config,
+                                          KernelChoice kernels) {
   const int64_t width = config.inner_dim();
   TimeTextEmbedding embedding;
-  embedding.timestep =
-      EmbeddingMlp::Load(reader, "time_text_embed.timestep_embedder", kSinusoidWidth, width);
+  embedding.timestep = EmbeddingMlp::Load(reader, "time_text_embed.timestep_embedder",
+                                          kSinusoidWidth, width, kernels);
   if (config.guidance_embeds) {
-    embedding.guidance =
-        EmbeddingMlp::Load(reader, "time_text_embed.guidance_embedder", kSinusoidWidth, width);
+    embedding.guidance = EmbeddingMlp::Load(reader, "time_text_embed.guidance_embedder",
+                                            kSinusoidWidth, width, kernels);
   }
   embedding.text = EmbeddingMlp::Load(reader, "time_text_embed.text_embedder",
-                                      config.pooled_projection_dim, width);
+                                      config.pooled_projection_dim, width, kernels);
   return embedding;
 }
 

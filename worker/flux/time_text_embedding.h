@@ -21,8 +21,8 @@ at::Tensor RoundedGuidance(const at::Tensor& guidance, at::ScalarType dtype);
 // linear_2(silu(linear_1 x)).
 struct EmbeddingMlp {
   Linear linear_1, linear_2;
-  static EmbeddingMlp Load(WeightReader& reader, const std::string& name, int64_t in,
-                           int64_t width);
+  static EmbeddingMlp Load(WeightReader& reader, const std::string& name, int64_t in, int64_t width,
+                           KernelChoice kernels);
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
@@ -33,7 +33,8 @@ struct TimeTextEmbedding {
   std::optional<EmbeddingMlp> guidance;
   EmbeddingMlp text;
 
-  static TimeTextEmbedding Load(WeightReader& reader, const FluxConfig& config);
+  static TimeTextEmbedding Load(WeightReader& reader, const FluxConfig& config,
+                                KernelChoice kernels);
 
   // timesteps float32 [steps], on the weights' device, 0..1000; pooled [batch,
   // pooled_projection_dim]

@@ -2,23 +2,17 @@
 
 #include <ATen/Context.h>
 
-#include <atomic>
+#include "worker/kernels/dispatch.h"
 
 namespace tessera {
-namespace {
 
-// The switches; see the header.
-std::atomic<Gemm> chosen_gemm = Gemm::kAten;
-std::atomic<StepGraphs> chosen_step_graphs = StepGraphs::kOff;
-std::atomic<Fp8Accumulation> chosen_fp8_accumulation = Fp8Accumulation::kExact;
+KernelChoice KernelsOf(CudaPath path) {
+  if (path == CudaPath::kAten) return {};
+  return {
+      .cuda_kernels = CudaKernels::kFused, .gemm = Gemm::kCublasLt, .step_graphs = StepGraphs::kOn};
+}
 
-}  // namespace
-
-void SetGemm(Gemm choice) { chosen_gemm = choice; }
-Gemm ChosenGemm() { return chosen_gemm; }
-
-void SetFp8Accumulation(Fp8Accumulation choice) { chosen_fp8_accumulation = choice; }
-Fp8Accumulation ChosenFp8Accumulation() { return chosen_fp8_accumulation; }
+bool CudaKernelsBuilt() { return kCudaKernelsBuilt; }
 
 void SetAttention(Attention choice) {
   const auto runs = [choice](Attention kernel) {
@@ -29,16 +23,6 @@ void SetAttention(Attention choice) {
   context.setSDPUseFlash(runs(Attention::kFlash));
   context.setSDPUseMemEfficient(runs(Attention::kEfficient));
   context.setSDPUseMath(choice == Attention::kAuto);
-}
-
-void SetStepGraphs(StepGraphs choice) { chosen_step_graphs = choice; }
-StepGraphs ChosenStepGraphs() { return chosen_step_graphs; }
-
-void SetCudaPath(CudaPath choice) {
-  const bool tuned = choice == CudaPath::kTuned;
-  SetCudaKernels(tuned ? CudaKernels::kFused : CudaKernels::kAten);
-  SetGemm(tuned ? Gemm::kCublasLt : Gemm::kAten);
-  SetStepGraphs(tuned ? StepGraphs::kOn : StepGraphs::kOff);
 }
 
 }  // namespace tessera

@@ -5,20 +5,11 @@
 #include "absl/status/status.h"
 #include "common/wire/link_conversion.h"
 #include "spdlog/spdlog.h"
-#include "worker/link/catch_all.h"
+#include "worker/base/exception_status.h"
 
 namespace tessera {
-namespace {
 
 namespace pb = internal::v1;
-
-// As Pipeline::Generate promises.
-bool GroupIsWholeAfter(const absl::Status& status) {
-  return status.ok() || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsInvalidArgument(status) || absl::IsOutOfRange(status);
-}
-
-}  // namespace
 
 CommandExecutor::CommandExecutor(Engine& engine, std::function<void()> on_step)
     : engine_(engine), on_step_(std::move(on_step)) {}
@@ -28,7 +19,7 @@ pb::StoreReady CommandExecutor::HostStore(const pb::HostStore& command,
   pb::StoreReady ready;
   ready.set_epoch(command.epoch());
   const absl::StatusOr<int> port =
-      CatchAll([&] { return engine_.HostStore(command.epoch(), address); });
+      CatchExceptions([&] { return engine_.HostStore(command.epoch(), address); });
   *ready.mutable_outcome() = ToProto(port.status());
   if (port.ok()) ready.set_port(*port);
   return ready;
@@ -46,7 +37,7 @@ pb::GroupJoined CommandExecutor::JoinGroup(const pb::JoinGroup& command,
       .interface_address = address,
       .join_timeout_s = static_cast<double>(command.join_timeout_ms()) / 1e3,
   };
-  const absl::Status status = CatchAll([&] { return engine_.JoinGroup(options); });
+  const absl::Status status = CatchExceptions([&] { return engine_.JoinGroup(options); });
   spdlog::info("event=joined epoch={} rank={} size={} status=\"{}\"", options.epoch, options.rank,
                options.size, status.ToString());
   pb::GroupJoined joined;
@@ -59,13 +50,13 @@ pb::JobDone CommandExecutor::RunJob(const pb::RunJob& command, const std::atomic
                                     const Send& send) {
   const pb::JobKey& key = command.key();
   const absl::StatusOr<ImageResult> result =
-      CatchAll([&] { return Generate(command, stop, send); });
+      CatchExceptions([&] { return Generate(command, stop, send); });
   spdlog::info("event=job_done job={} attempt={} status=\"{}\"", key.job_id(), key.attempt(),
                result.status().ToString());
   pb::JobDone done;
   *done.mutable_key() = key;
   *done.mutable_outcome() = ToProto(result.status());
-  done.set_group_whole(GroupIsWholeAfter(result.status()));
+  done.set_group_whole(GroupStaysWholeAfter(result.status()));
   if (!done.group_whole()) LeaveGroup();  // the closed connections tell the other ranks
   if (!result.ok()) return done;
   *done.mutable_report() = MakeJobReport(*result);
@@ -82,6 +73,13 @@ absl::StatusOr<ImageResult> CommandExecutor::Generate(const pb::RunJob& command,
                                                       const Send& send) {
   JobHooks hooks;
   hooks.stop = &stop;
+  hooks.on_stage = [&](JobStage stage) {
+    if (rank_ != 0) return;
+    pb::ConnectRequest message;
+    *message.mutable_stage_begun()->mutable_key() = command.key();
+    message.mutable_stage_begun()->set_stage(ToProto(stage));
+    send(std::move(message));
+  };
   hooks.on_step = [&](int step, int steps) {
     on_step_();
     if (rank_ != 0) return absl::OkStatus();
@@ -104,7 +102,7 @@ pb::EpochEnded CommandExecutor::EndEpoch(const pb::EndEpoch& command) {
 }
 
 void CommandExecutor::LeaveGroup() {
-  const absl::Status status = CatchAll([&] {
+  const absl::Status status = CatchExceptions([&] {
     engine_.LeaveGroup();
     return absl::OkStatus();
   });

@@ -14,7 +14,7 @@ namespace tessera {
 // throws becomes a Status here. Used by the device thread only.
 class CommandExecutor {
  public:
-  // What a job says before it is done: StepDone and PixelChunk, from rank 0.
+  // What a job says before it is done: StageBegun, StepDone and PixelChunk, from rank 0.
   using Send = std::function<void(internal::v1::ConnectRequest)>;
 
   // `engine` is not owned. `on_step` is called after each step on every rank.

@@ -1,7 +1,5 @@
 #include "worker/link/device_parent.h"
 
-#include <signal.h>
-
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -9,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/termination_set.h"
 #include "common/supervisor/supervisor.h"
 #include "spdlog/spdlog.h"
 
@@ -38,10 +37,7 @@ absl::Status RunDeviceParent(const WorkerFlags& flags) {
   };
   TESSERA_ASSIGN_OR_RETURN(const std::unique_ptr<Supervisor> children,
                            Supervisor::Start(CommandsOf(flags), SupervisorOptions(), on_exit));
-  sigset_t termination;
-  sigemptyset(&termination);
-  sigaddset(&termination, SIGTERM);
-  sigaddset(&termination, SIGINT);
+  const sigset_t termination = TerminationSet();
   int received = 0;
   sigwait(&termination, &received);
   spdlog::info("event=signal what=\"end the children\"");

@@ -3,14 +3,12 @@
 #include <grpcpp/create_channel.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
 
 #include "common/base/backoff.h"
+#include "common/base/sleep.h"
 #include "common/base/status_macros.h"
 #include "common/wire/link_conversion.h"
 #include "spdlog/spdlog.h"
@@ -40,13 +38,6 @@ bool IsRefusal(grpc::StatusCode code) {
          code == grpc::StatusCode::FAILED_PRECONDITION || code == grpc::StatusCode::UNIMPLEMENTED;
 }
 
-void WaitFor(double wait_s, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, std::chrono::duration<double>(wait_s), [] { return false; });
-}
-
 std::string HostName() {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
@@ -64,7 +55,7 @@ absl::Status WorkerLink::Run(const std::stop_token& stop) {
     TESSERA_ASSIGN_OR_RETURN(const SessionEnd end, RunSession(stop));
     if (end == SessionEnd::kLeave) break;
     if (end == SessionEnd::kLostAfterWelcome) backoff.Reset();
-    WaitFor(backoff.NextS(), stop);
+    SleepFor(backoff.NextS(), stop);
   }
   return absl::OkStatus();
 }

@@ -57,16 +57,16 @@ void KvCache::Reserve(const Shape& shape, const at::TensorOptions& options) {
   }
 }
 
-void KvCache::Restore(int64_t layer) const {
+void KvCache::Restore(int64_t layer) {
   if (stored_.empty()) return;
   at::Tensor rows = Layer(layer);
-  DequantizeInto(stored_[layer], rows);
+  DequantizeInto(stored_[layer], rows, kernels_);
 }
 
-void KvCache::Store(int64_t layer, const RowRange& rows) const {
+void KvCache::Store(int64_t layer, const RowRange& rows) {
   if (stored_.empty() || rows.size() == 0) return;
   const auto part = [&](const at::Tensor& all) { return all.narrow(2, rows.begin, rows.size()); };
-  const Fp8Rows fresh = QuantizeRows(part(Layer(layer)));
+  const Fp8Rows fresh = QuantizeRows(part(Layer(layer)), kernels_);
   part(stored_[layer].values).copy_(fresh.values);
   part(stored_[layer].scales).copy_(fresh.scales);
 }

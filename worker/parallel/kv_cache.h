@@ -4,8 +4,9 @@
 
 #include <vector>
 
-#include "worker/flux/token_rows.h"
-#include "worker/kernels/fp8_ops.h"
+#include "common/plan/token_rows.h"
+#include "worker/kernels/fp8_rows.h"
+#include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
 
@@ -30,23 +31,28 @@ class KvCache {
     KvStorage storage = KvStorage::kAsComputed;
   };
 
+  // `kernels` convert between FP8 and the type in which rows are computed.
+  explicit KvCache(KernelChoice kernels = {}) : kernels_(kernels) {}
+
   bool HasRoomFor(const Shape& shape, const at::TensorOptions& options) const;
   // Makes room for `shape`. Buffers that have it stay where they are; otherwise all are new. What
   // they hold is unspecified.
   void Reserve(const Shape& shape, const at::TensorOptions& options);
   void Free();
 
-  // [2, batch, rows, heads, head_dim]: K, then V. The rows of one batch item are contiguous for the
-  // exchange.
-  const at::Tensor& Layer(int64_t layer) const { return layers_[layer % layers_.size()]; }
-  // In kFp8, before and after the layer's turn in a step (nothing otherwise): makes Layer what was
-  // stored; stores these rows of it.
-  void Restore(int64_t layer) const;
-  void Store(int64_t layer, const RowRange& rows) const;
+  // The rows of a layer, to read and to write: [2, batch, rows, heads, head_dim], K, then V. The
+  // rows of one batch item are contiguous for the exchange. Where layers share one buffer, every
+  // layer's rows are that buffer.
+  const at::Tensor& Layer(int64_t layer) { return layers_[layer % layers_.size()]; }
+  // In kFp8, before and after the layer's turn in a step (nothing otherwise): Restore makes Layer
+  // what was stored; Store stores these rows of it.
+  void Restore(int64_t layer);
+  void Store(int64_t layer, const RowRange& rows);
 
   int64_t bytes() const;
 
  private:
+  KernelChoice kernels_;
   std::vector<at::Tensor> buffers_;  // one-dimensional
   std::vector<Fp8Rows> fp8_buffers_;
   std::vector<at::Tensor> layers_;  // their beginnings

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/model/dtype_names.h"
-#include "worker/kernels/cuda_library.h"
+#include "worker/kernels/cuda/cuda_library.h"
 
 namespace tessera {
 namespace {

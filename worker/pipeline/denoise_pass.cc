@@ -15,31 +15,30 @@ FluxConditioning PlacesFor(const FluxConditioning& c) {
 
 }  // namespace
 
-void DenoisePass::Begin(const PassStart& start, const at::TensorOptions& options) {
+void DenoisePass::Begin(const PassInput& input, const at::TensorOptions& options) {
   const FluxConfig& config = transformer_.config();
-  const KvCache::Shape shape = {
-      .layers = start.keep_rows ? config.attention_layers() : 1,
-      .batch = start.images,
-      .rows = start.layout.text_tokens + start.layout.image_tokens,
-      .heads = config.num_attention_heads,
-      .head_dim = config.attention_head_dim,
-      .storage = start.keep_rows ? options_.kv_storage : KvStorage::kAsComputed};
+  const ChunkLayout& layout = input.strategy.plan().layout();
+  const KvCache::Shape shape = input.strategy.CacheShape({.layers = config.attention_layers(),
+                                                          .batch = input.images,
+                                                          .rows = layout.tokens(),
+                                                          .heads = config.num_attention_heads,
+                                                          .head_dim = config.attention_head_dim,
+                                                          .storage = options_.kv_storage});
   if (!cache_.HasRoomFor(shape, options)) Free();  // recorded steps point into the cache
   cache_.Reserve(shape, options);
-  start_.emplace(start);
-  attention_.emplace(cache_, start.layout, start.communicator);
+  input_.emplace(input);
+  attention_ = input.strategy.MakeAttention(cache_, input.communicator);
   if (Records()) {
-    BeginRecorded({start.layout, start.images, start.conditioning.context.size(0)}, options);
+    BeginRecorded({layout, input.images, input.conditioning.context.size(0)}, options);
   }
 }
 
-// Where every step exchanges there is nothing to record.
 bool DenoisePass::Records() const {
-  return options_.recorder != nullptr && (start_->communicator.size() == 1 || start_->keep_rows);
+  return options_.recorder != nullptr && input_->strategy.plan().MostRows().replayable;
 }
 
 void DenoisePass::BeginRecorded(const Size& size, const at::TensorOptions& options) {
-  const FluxConditioning& c = start_->conditioning;
+  const FluxConditioning& c = input_->conditioning;
   const auto known = std::find_if(recorded_.begin(), recorded_.end(),
                                   [&](const RecordedSteps& steps) { return steps.size == size; });
   if (known != recorded_.end()) {
@@ -59,13 +58,13 @@ void DenoisePass::BeginRecorded(const Size& size, const at::TensorOptions& optio
   places.rope.sin.copy_(c.rope.sin);
 }
 
-at::Tensor DenoisePass::Velocity(int step, StepKind kind, const std::vector<int>& chunk_of_rank,
-                                 const at::Tensor& latents) {
-  const int chunk = chunk_of_rank[start_->communicator.rank()];
-  const TokenRows rows = start_->layout.Chunk(chunk);
-  attention_->BeginStep(kind, chunk_of_rank);
-  const bool exchanges = kind == StepKind::kSync && start_->communicator.size() > 1;
-  const bool recorded = Records() && !exchanges;
+at::Tensor DenoisePass::Velocity(int step, const at::Tensor& latents) {
+  const ParallelPlan& plan = input_->strategy.plan();
+  const int rank = input_->communicator.rank();
+  const int chunk = plan.ChunkOfRank(step, rank);
+  const TokenRows rows = plan.RowsOf(step, rank);
+  attention_->BeginStep(step);
+  const bool recorded = Records() && !plan.Exchanges(step);
   if (recorded) {
     const auto seen = recorded_.front().of_chunk.find(chunk);
     if (seen != recorded_.front().of_chunk.end()) {
@@ -73,7 +72,7 @@ at::Tensor DenoisePass::Velocity(int step, StepKind kind, const std::vector<int>
     }
   }
   const at::Tensor velocity =
-      transformer_.Velocity(start_->conditioning, step, latents, rows, *attention_);
+      transformer_.Velocity(input_->conditioning, step, latents, rows, *attention_);
   if (recorded) recorded_.front().of_chunk.try_emplace(chunk);
   return velocity;
 }
@@ -82,7 +81,7 @@ at::Tensor DenoisePass::Replayed(RecordedSteps::Step& recorded, const TokenRows&
                                  const at::Tensor& latents) {
   RecordedSteps& places = recorded_.front();
   places.latents.copy_(latents);
-  places.conditioning.modulation.copy_(start_->conditioning.modulation.narrow(0, step, 1));
+  places.conditioning.modulation.copy_(input_->conditioning.modulation.narrow(0, step, 1));
   if (recorded.graph == nullptr) {
     recorded.velocity =
         at::empty({latents.size(0), rows.image.size(), transformer_.config().out_channels},

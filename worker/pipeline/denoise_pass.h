@@ -6,25 +6,21 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
-#include "common/job/step_plan.h"
 #include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/kernels/device_graph.h"
-#include "worker/parallel/chunk_layout.h"
+#include "worker/kernels/cuda/device_graph.h"
 #include "worker/parallel/kv_cache.h"
-#include "worker/parallel/rotating_attention.h"
+#include "worker/parallel/parallel_strategy.h"
 
 namespace tessera {
 
-// What one pass over the steps starts from; a run has one, true CFG two. What it refers to outlives
-// the run.
-struct PassStart {
+// What one pass over the steps works on; a run has one pass, true CFG two. What it refers to
+// outlives the run.
+struct PassInput {
   const FluxConditioning& conditioning;
-  ChunkLayout layout;
-  int64_t images = 1;     // of the batch
-  bool keep_rows = true;  // keys and values outlive their step
+  const ParallelStrategy& strategy;
+  int64_t images = 1;  // of the batch
   Communicator& communicator;
 };
 
@@ -42,17 +38,16 @@ class DenoisePass {
   static constexpr int kRecordedSizes = 4;
 
   explicit DenoisePass(const FluxTransformer& transformer, const DenoiseOptions& options = {})
-      : transformer_(transformer), options_(options) {}
+      : transformer_(transformer), options_(options), cache_(transformer.kernels()) {}
   DenoisePass(const DenoisePass&) = delete;
   DenoisePass& operator=(const DenoisePass&) = delete;
 
-  void Begin(const PassStart& start, const at::TensorOptions& options);
+  void Begin(const PassInput& input, const at::TensorOptions& options);
 
-  // The velocity [images, rows, out_channels] of the rows of this rank's chunk, good until the next
-  // call; chunk_of_rank[r] is the chunk of rank r. latents [images, all rows, in_channels]. Throws
-  // as RotatingAttention does.
-  at::Tensor Velocity(int step, StepKind kind, const std::vector<int>& chunk_of_rank,
-                      const at::Tensor& latents);
+  // The velocity [images, rows, out_channels] of the rows that the plan gives this rank in the
+  // step, good until the next call. latents [images, all rows, in_channels]. Throws as the
+  // strategy's attention does.
+  at::Tensor Velocity(int step, const at::Tensor& latents);
 
   // Gives the memory back.
   void Free();
@@ -84,8 +79,8 @@ class DenoisePass {
   const FluxTransformer& transformer_;
   const DenoiseOptions options_;
   KvCache cache_;
-  std::optional<PassStart> start_;
-  std::optional<RotatingAttention> attention_;
+  std::optional<PassInput> input_;
+  std::unique_ptr<StepAttention> attention_;
   std::list<RecordedSteps> recorded_;  // the one in use, then those used before
 };
 

@@ -31,11 +31,11 @@ void VoteOrThrow(Communicator& communicator, const JobHooks& hooks) {
 }
 
 // Gathers every rank's image rows into `full` [B, L, C], of which this rank's own rows are filled.
-void GatherVelocity(at::Tensor& full, const ChunkLayout& layout,
-                    const std::vector<int>& chunk_of_rank, Communicator& communicator) {
-  std::vector<std::vector<at::Tensor>> pieces(layout.ranks);
-  for (int rank = 0; rank < layout.ranks; ++rank) {
-    const RowRange rows = layout.Chunk(chunk_of_rank[rank]).image;
+void GatherVelocity(at::Tensor& full, const ParallelPlan& plan, int step,
+                    Communicator& communicator) {
+  std::vector<std::vector<at::Tensor>> pieces(communicator.size());
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const RowRange rows = plan.RowsOf(step, rank).image;
     for (int64_t b = 0; b < full.size(0); ++b)
       pieces[rank].push_back(full[b].narrow(0, rows.begin, rows.size()));
   }
@@ -51,11 +51,12 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
                               .image_tokens = job.latents.size(1),
                               .ranks = communicator.size(),
                               .text_mode = job.text_mode};
+  const auto strategy = MakeParallelStrategy(layout, steps, job.schedule);
+  const ParallelPlan& plan = strategy->plan();
   const auto begin_pass = [&](DenoisePass& pass, const FluxConditioning& conditioning) {
     pass.Begin({.conditioning = conditioning,
-                .layout = layout,
+                .strategy = *strategy,
                 .images = job.latents.size(0),
-                .keep_rows = communicator.size() > 1 && HasStaleStep(steps, job.schedule),
                 .communicator = communicator},
                job.latents.options());
   };
@@ -69,23 +70,16 @@ void Denoiser::Run(DenoiseJob& job, Communicator& communicator, const JobHooks& 
                                   job.latents.options());
 
   StepPacer pacer(job.latents.device());
-  std::vector<int> chunk_of_rank(communicator.size());
   for (step = 0; step < steps; ++step) {
     const auto begin = std::chrono::steady_clock::now();
     VoteOrThrow(communicator, hooks);
-    const StepKind kind = KindOfStep(step, job.schedule);
-    for (int rank = 0; rank < layout.ranks; ++rank) {
-      chunk_of_rank[rank] = ChunkOfRank(step, rank, layout.ranks, job.schedule);
-    }
-    const TokenRows rows = layout.Chunk(chunk_of_rank[communicator.rank()]);
-    const auto run = [&](DenoisePass& pass) {
-      return pass.Velocity(step, kind, chunk_of_rank, job.latents);
-    };
+    const TokenRows rows = plan.RowsOf(step, communicator.rank());
+    const auto run = [&](DenoisePass& pass) { return pass.Velocity(step, job.latents); };
     at::Tensor mine = run(positive_);  // [B, rows.image, C]
     if (job.negative) mine = CombineTrueCfg(run(negative_), mine, job.true_cfg_scale);
     velocity.narrow(1, rows.image.begin, rows.image.size()).copy_(mine);
-    if (layout.ranks > 1) GatherVelocity(velocity, layout, chunk_of_rank, communicator);
-    EulerStep(job.latents, velocity, job.sigmas[step], job.sigmas[step + 1]);
+    if (communicator.size() > 1) GatherVelocity(velocity, plan, step, communicator);
+    EulerStep(job.latents, velocity, job.sigmas[step], job.sigmas[step + 1], kernels_);
 
     // On a device this would wait for it in every step; there the pipeline looks once, after the
     // last.

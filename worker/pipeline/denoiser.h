@@ -6,12 +6,11 @@
 #include <optional>
 #include <vector>
 
-#include "common/job/step_plan.h"
+#include "common/plan/parallel_plan.h"
 #include "worker/comm/communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/parallel/chunk_layout.h"
 #include "worker/pipeline/denoise_pass.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/job_hooks.h"
 
 namespace tessera {
 
@@ -32,6 +31,7 @@ class Denoiser {
  public:
   explicit Denoiser(const FluxTransformer& transformer, const DenoiseOptions& options = {})
       : config_(transformer.config()),
+        kernels_(transformer.kernels()),
         positive_(transformer, options),
         negative_(transformer, options) {}
 
@@ -52,6 +52,7 @@ class Denoiser {
 
  private:
   const FluxConfig& config_;
+  const KernelChoice kernels_;
   DenoisePass positive_, negative_;
 };
 

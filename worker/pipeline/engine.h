@@ -6,7 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "worker/pipeline/pipeline.h"
+#include "common/job/image_request.h"
+#include "common/job/job_memory.h"
+#include "common/model/model_info.h"
+#include "worker/pipeline/job_hooks.h"
+#include "worker/pipeline/pipeline_options.h"
 
 namespace tessera {
 
@@ -24,7 +28,8 @@ struct GroupOptions {
 
 // One rank as the link sees it: loaded weights and the membership of at most one group at a time.
 // Neither this header nor what it includes knows torch or gRPC. Every call comes from the device
-// thread, except Abort.
+// thread, except Abort. A call may throw what tensor code throws: callers make a Status of it with
+// CatchExceptions (worker/base/exception_status.h).
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -47,8 +52,13 @@ class Engine {
   virtual absl::Status JoinGroup(const GroupOptions& options) = 0;
   virtual void LeaveGroup() = 0;
 
-  // As Pipeline::Generate, in the joined group. collective_timeout_s bounds each collective of this
-  // job. FAILED_PRECONDITION without a group.
+  // Runs one job as one rank of the joined group. All ranks call it with the same request.
+  // collective_timeout_s bounds each collective of this job. Errors carry stage and step:
+  // OUT_OF_RANGE (more memory than the poorest rank has; tried by none), CANCELLED or
+  // DEADLINE_EXCEEDED after a vote, INVALID_ARGUMENT on all ranks alike; UNAVAILABLE or ABORTED
+  // from the communicator, RESOURCE_EXHAUSTED or INTERNAL for this rank's own failure.
+  // GroupStaysWholeAfter says after which of them the group goes on. FAILED_PRECONDITION without a
+  // group.
   virtual absl::StatusOr<ImageResult> Generate(const ImageRequest& request, const JobHooks& hooks,
                                                double collective_timeout_s) = 0;
 
@@ -63,7 +73,8 @@ enum class Collectives {
   kNccl,  // from GPU to GPU, one for each rank; never run on GPUs yet
 };
 
-// As Pipeline::Load. kNccl needs a device other than the CPU (INVALID_ARGUMENT) and the library
+// Loads the weights. Errors name file, tensor or field: NOT_FOUND, INVALID_ARGUMENT, DATA_LOSS.
+// kNccl needs a device other than the CPU (INVALID_ARGUMENT) and the library
 // (FAILED_PRECONDITION).
 absl::StatusOr<std::unique_ptr<Engine>> LoadEngine(const PipelineOptions& options,
                                                    Collectives collectives = Collectives::kGloo);

@@ -7,10 +7,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/seconds_since.h"
 #include "common/base/status_macros.h"
-#include "worker/base/status_exception.h"
+#include "worker/base/exception_status.h"
 #include "worker/comm/single_communicator.h"
-#include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/memory_costs.h"
 #include "worker/pipeline/memory_plan.h"
 #include "worker/sampling/latents.h"
@@ -22,58 +22,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-absl::Status Annotate(const absl::Status& status, const std::string& stage, int step, int steps) {
-  const std::string where =
-      stage == "denoise" ? absl::StrCat("denoise, step ", step + 1, " of ", steps) : stage;
+absl::Status Annotate(const absl::Status& status, JobStage stage, int step, int steps) {
+  std::string where(StageName(stage));
+  if (stage == JobStage::kDenoise) absl::StrAppend(&where, ", step ", step + 1, " of ", steps);
   return absl::Status(status.code(), absl::StrCat(where, ": ", std::string(status.message())));
-}
-
-// What tensor code threw, as a Status.
-absl::Status CurrentExceptionStatus() {
-  try {
-    throw;
-  } catch (const StatusException& e) {
-    return e.status();
-  } catch (const c10::OutOfMemoryError& e) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("out of device memory: ", e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
-  } catch (const c10::Error& e) {
-    const std::string what = e.what_without_backtrace();
-    // All that tells ATen's allocator of host memory from other errors.
-    const bool no_memory = what.find("DefaultCPUAllocator: can't allocate") != std::string::npos;
-    return no_memory ? absl::ResourceExhaustedError("out of host memory: " + what)
-                     : absl::InternalError(what);
-  } catch (const std::exception& e) {
-    return absl::InternalError(e.what());
-  }
-}
-
-// After these the ranks still agree on where they are: nothing was exchanged, or all voted to stop.
-bool GroupStaysWhole(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsOutOfRange(status) ||
-         absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
 }
 
 }  // namespace
 
-FluxPipeline::FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
-                           std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage)
-    : transformer_(std::make_unique<const FluxTransformer>(std::move(transformer))),
-      recorder_(std::move(recorder)),
-      denoiser_(
-          std::make_unique<Denoiser>(*transformer_, DenoiseOptions{recorder_.get(), kv_storage})),
-      text_(std::move(text)),
-      vae_(std::move(vae)) {}
-
-absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Load(const PipelineOptions& options) {
-  return FluxPipeline::Load(options);
-}
+FluxPipeline::FluxPipeline(Parts parts)
+    : parts_(std::move(parts)),
+      denoiser_(parts_.transformer, {parts_.recorder.get(), parts_.compute.kv_storage}) {}
 
 absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineOptions& options) {
   TESSERA_ASSIGN_OR_RETURN(const ComputeDevice compute,
@@ -90,9 +49,11 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(options.model_dir));
   TESSERA_ASSIGN_OR_RETURN(PromptEncoder text,
                            PromptEncoder::Load(options.model_dir, weights, options.text_encoder));
-  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(options.model_dir, weights));
-  TESSERA_ASSIGN_OR_RETURN(FluxTransformer transformer,
-                           FluxTransformer::Load(options.model_dir, weights, compute.fp8));
+  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae,
+                           VaeDecoder::Load(options.model_dir, weights, options.kernels));
+  TESSERA_ASSIGN_OR_RETURN(
+      FluxTransformer transformer,
+      FluxTransformer::Load(options.model_dir, weights, compute.fp8, options.kernels));
 
   const FluxConfig& config = transformer.config();
   const TextEncoders& encoders = text.encoders();
@@ -113,27 +74,26 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
   }
   MemoryCosts costs = CostsOf(config, vae.config(), encoders.t5_config(),
                               model.limits.max_sequence_length, compute);
-  std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device);
+  std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(compute.device, options.kernels);
   if (recorder != nullptr) costs.recorded_row = costs.computed_row;
 
-  auto pipeline = std::unique_ptr<FluxPipeline>(
-      new FluxPipeline(std::move(transformer), std::move(text), std::move(vae), std::move(recorder),
-                       compute.kv_storage));
-  pipeline->scheduler_ = scheduler;
-  pipeline->model_ = std::move(model);
-  pipeline->dtype_name_ = compute.dtype_name;
-  pipeline->dtype_ = compute.dtype;
-  pipeline->device_ = compute.device;
-  pipeline->threads_ = compute.threads;
-  pipeline->job_memory_ = MeasureJobMemory(costs, {.device = compute.device,
-                                                   .weight_bytes = weight_bytes,
-                                                   .encoder_bytes = pipeline->text_.device_bytes(),
-                                                   .given_for_jobs = options.job_memory_bytes});
-  return pipeline;
+  const JobMemory job_memory =
+      MeasureJobMemory(costs, {.device = compute.device,
+                               .weight_bytes = weight_bytes,
+                               .encoder_bytes = text.device_bytes(),
+                               .given_for_jobs = options.job_memory_bytes});
+  return std::unique_ptr<FluxPipeline>(new FluxPipeline({.model = std::move(model),
+                                                         .compute = compute,
+                                                         .scheduler = scheduler,
+                                                         .text = std::move(text),
+                                                         .vae = std::move(vae),
+                                                         .transformer = std::move(transformer),
+                                                         .job_memory = job_memory,
+                                                         .recorder = std::move(recorder)}));
 }
 
 absl::Status FluxPipeline::CheckRequest(const ImageRequest& request, int ranks) const {
-  const int multiple = model_.limits.size_multiple;
+  const int multiple = parts_.model.limits.size_multiple;
   if (request.width < multiple || request.height < multiple || request.width % multiple != 0 ||
       request.height % multiple != 0) {
     return absl::InvalidArgumentError(absl::StrCat("width and height: expected multiples of ",
@@ -161,15 +121,15 @@ FluxConditioning FluxPipeline::Condition(const std::string& prompt,
                                          std::span<const float> timesteps,
                                          Communicator& communicator, ImageResult* result) {
   const PromptEmbedding embedding =
-      text_.Encode(prompt, prompt_2, request.max_sequence_length, communicator);
+      parts_.text.Encode(prompt, prompt_2, request.max_sequence_length, communicator);
   if (result != nullptr) {
     result->clip_tokens = embedding.clip_tokens;
     result->t5_tokens = embedding.t5_tokens;
     result->clip_truncated = embedding.clip_truncated;
     result->t5_truncated = embedding.t5_truncated;
   }
-  const int multiple = model_.limits.size_multiple;
-  return transformer_->Prepare(embedding.text, embedding.pooled, timesteps, request.guidance_scale,
+  const int multiple = parts_.model.limits.size_multiple;
+  return transformer().Prepare(embedding.text, embedding.pooled, timesteps, request.guidance_scale,
                                request.height / multiple, request.width / multiple);
 }
 
@@ -180,10 +140,11 @@ DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, ImageResult& resul
 
 DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, Communicator& communicator,
                                  ImageResult& result) {
-  const VaeConfig& vae = vae_.config();
+  const VaeConfig& vae = parts_.vae.config();
   const LatentShape shape =
       LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
-  const Schedule schedule = MakeSchedule(scheduler_, request.num_inference_steps, shape.tokens());
+  const Schedule schedule =
+      MakeSchedule(parts_.scheduler, request.num_inference_steps, shape.tokens());
   const bool true_cfg = request.true_cfg_scale > 1 && request.negative_prompt.has_value();
   std::optional<FluxConditioning> negative;
   if (true_cfg) {
@@ -191,7 +152,8 @@ DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, Communicator& comm
     negative = Condition(*request.negative_prompt, request.negative_prompt_2, request,
                          schedule.timesteps, communicator, nullptr);
   }
-  return {.latents = InitialLatents(shape, request.num_images, dtype_, request.seed).to(device_),
+  return {.latents = InitialLatents(shape, request.num_images, parts_.compute.dtype, request.seed)
+                         .to(parts_.compute.device),
           .positive = Condition(request.prompt, request.prompt_2, request, schedule.timesteps,
                                 communicator, &result),
           .negative = std::move(negative),
@@ -202,30 +164,30 @@ DenoiseJob FluxPipeline::Prepare(const ImageRequest& request, Communicator& comm
 }
 
 at::Tensor FluxPipeline::Decode(const at::Tensor& latents, int height, int width) const {
-  const VaeConfig& vae = vae_.config();
-  return vae_.Decode(
+  const VaeConfig& vae = parts_.vae.config();
+  return parts_.vae.Decode(
       UnpackLatents(latents, LatentShapeOf(width, height, vae.latent_channels, vae.pixel_scale())));
 }
 
 void FluxPipeline::MakePictures(const at::Tensor& latents, const ImageRequest& request,
                                 Communicator& communicator, ImageResult& result) const {
   const Clock::time_point begin = Clock::now();
-  const VaeConfig& vae = vae_.config();
+  const VaeConfig& vae = parts_.vae.config();
   const LatentShape shape =
       LatentShapeOf(request.width, request.height, vae.latent_channels, vae.pixel_scale());
   for (const at::Tensor& one : UnpackLatents(latents, shape).split(1)) {
-    const at::Tensor picture = vae_.DecodeRgb8(one, communicator);
+    const at::Tensor picture = parts_.vae.DecodeRgb8(one, communicator);
     if (communicator.rank() != 0) continue;
     const at::Tensor pixels = picture.cpu();
     result.pictures.emplace_back(static_cast<const char*>(pixels.const_data_ptr()),
                                  pixels.nbytes());
   }
-  Synchronize(device_);
+  Synchronize(parts_.compute.device);
   result.times.decode_s = SecondsSince(begin);
 }
 
 void FluxPipeline::FreeDenoiser() {
-  denoiser_->Free();
+  denoiser_.Free();
   held_ = {};
 }
 
@@ -235,32 +197,37 @@ void FluxPipeline::Hold(const MemoryNeed& need) {
 }
 
 void FluxPipeline::RunStages(const ImageRequest& request, Communicator& communicator,
-                             const JobHooks& hooks, std::string& stage, int& step,
+                             const JobHooks& hooks, JobStage& stage, int& step,
                              ImageResult& result) {
   const c10::InferenceMode inference;
-  stage = "memory plan";
-  const JobSize size = SizeOf(request, model_.limits.size_multiple, communicator.size());
-  const MemoryNeed need = PlanJob(size, job_memory_, communicator);
+  const auto begin_stage = [&](JobStage next) {
+    stage = next;
+    if (hooks.on_stage) hooks.on_stage(next);
+  };
+  begin_stage(JobStage::kMemoryPlan);
+  const JobSize size = SizeOf(request, parts_.model.limits.size_multiple, communicator.size());
+  const MemoryNeed need = PlanJob(size, parts_.job_memory, communicator);
 
-  stage = "text encode";
+  begin_stage(JobStage::kTextEncode);
   Clock::time_point begin = Clock::now();
-  const int64_t available = job_memory_.available_to_each(communicator.size());
+  const int64_t available = parts_.job_memory.available_to_each(communicator.size());
   Hold(need);
-  if (!text_.encoders().loaded() || need.activations + held_.kept() > available) {
+  if (!parts_.text.encoders().loaded() || need.activations + held_.kept() > available) {
     FreeDenoiser();
     Hold(need);
   }
   DenoiseJob job = Prepare(request, communicator, result);
-  Synchronize(device_);
-  if (need.activations + held_.kept() + text_.device_bytes() > available) text_.Release();
+  Synchronize(parts_.compute.device);
+  if (need.activations + held_.kept() + parts_.text.device_bytes() > available)
+    parts_.text.Release();
   result.times.text_encode_s = SecondsSince(begin);
 
-  stage = "denoise";
+  begin_stage(JobStage::kDenoise);
   begin = Clock::now();
-  denoiser_->Run(job, communicator, hooks, step, result.times.step_ms);
+  denoiser_.Run(job, communicator, hooks, step, result.times.step_ms);
   result.times.denoise_s = SecondsSince(begin);
 
-  stage = "VAE decode";
+  begin_stage(JobStage::kVaeDecode);
   MakePictures(job.latents, request, communicator, result);
 }
 
@@ -268,23 +235,23 @@ absl::StatusOr<ImageResult> FluxPipeline::Generate(const ImageRequest& request,
                                                    Communicator& communicator,
                                                    const JobHooks& hooks) {
   TESSERA_RETURN_IF_ERROR(CheckRequest(request, communicator.size()));
-  at::set_num_threads(threads_);  // of the calling thread
+  at::set_num_threads(threads());  // of the calling thread
   GiveSignalStacks();
   const int64_t received_before = communicator.bytes_received();
   ImageResult result;
-  std::string stage;
+  JobStage stage = JobStage::kMemoryPlan;
   int step = 0;
   absl::Status status;
   try {
     RunStages(request, communicator, hooks, stage, step, result);
     status = CheckMappedFiles();
   } catch (...) {
-    status = CurrentExceptionStatus();
+    status = StatusFromCurrentException();
   }
   if (!status.ok()) {
     status = Annotate(status, stage, step, request.num_inference_steps);
     if (absl::IsResourceExhausted(status)) FreeDenoiser();
-    if (!GroupStaysWhole(status)) communicator.Abort(status);
+    if (!GroupStaysWholeAfter(status)) communicator.Abort(status);
     return status;
   }
   result.bytes_received = communicator.bytes_received() - received_before;

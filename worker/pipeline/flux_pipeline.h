@@ -5,34 +5,44 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "common/job/image_request.h"
+#include "common/job/job_memory.h"
+#include "common/model/model_info.h"
 #include "worker/flux/flux_transformer.h"
+#include "worker/pipeline/compute_device.h"
 #include "worker/pipeline/denoiser.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/pipeline_options.h"
 #include "worker/pipeline/prompt_encoder.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {
 
-// Text to picture as diffusers' FluxPipeline does it, each rank computing its chunk: docs/flux.md
-// and docs/engine.md.
-class FluxPipeline : public Pipeline {
+// Text to picture as diffusers' FluxPipeline does it, each rank computing its chunk: text encoders,
+// transformer, scheduler, VAE. Weights are loaded once and outlive every epoch. Not thread-safe:
+// one device thread owns the object.
+class FluxPipeline {
  public:
+  // Errors name file, tensor or field: NOT_FOUND, INVALID_ARGUMENT, DATA_LOSS.
   static absl::StatusOr<std::unique_ptr<FluxPipeline>> Load(const PipelineOptions& options);
 
-  const ModelInfo& model() const override { return model_; }
-  const std::string& dtype() const override { return dtype_name_; }
-  int threads() const override { return threads_; }
-  const JobMemory& job_memory() const override { return job_memory_; }
+  const ModelInfo& model() const { return parts_.model; }
+  const std::string& dtype() const { return parts_.compute.dtype_name; }  // as resolved
+  int threads() const { return parts_.compute.threads; }                  // as resolved
+  const JobMemory& job_memory() const { return parts_.job_memory; }
+
+  // As Engine::Generate, in the group behind `communicator`, which is aborted with this rank's own
+  // failure.
   absl::StatusOr<ImageResult> Generate(const ImageRequest& request, Communicator& communicator,
-                                       const JobHooks& hooks) override;
+                                       const JobHooks& hooks);
 
   // What Generate is made of, for golden tests and the benchmark. They throw; the caller sets
   // InferenceMode. Without a communicator this rank encodes for itself.
   DenoiseJob Prepare(const ImageRequest& request, ImageResult& result);
   DenoiseJob Prepare(const ImageRequest& request, Communicator& communicator, ImageResult& result);
-  Denoiser& denoiser() { return *denoiser_; }
-  const FluxTransformer& transformer() const { return *transformer_; }
+  Denoiser& denoiser() { return denoiser_; }
+  const FluxTransformer& transformer() const { return parts_.transformer; }
   // Packed latents [B, L, C] -> [B, 3, height, width], before clamping.
   at::Tensor Decode(const at::Tensor& latents, int height, int width) const;
 
@@ -42,8 +52,22 @@ class FluxPipeline : public Pipeline {
                     Communicator& communicator, ImageResult& result) const;
 
  private:
-  FluxPipeline(FluxTransformer transformer, PromptEncoder text, VaeDecoder vae,
-               std::unique_ptr<GraphRecorder> recorder, KvStorage kv_storage);
+  // All that Load reads and measures.
+  struct Parts {
+    ModelInfo model;
+    ComputeDevice compute;
+    SchedulerConfig scheduler;
+    PromptEncoder text;
+    VaeDecoder vae;
+    FluxTransformer transformer;
+    JobMemory job_memory;
+    std::unique_ptr<GraphRecorder> recorder;  // null: no steps are recorded
+  };
+  explicit FluxPipeline(Parts parts);
+  FluxPipeline(const FluxPipeline&) = delete;
+  FluxPipeline& operator=(const FluxPipeline&) = delete;
+
+  // Refuses what the engine cannot compute; the server has checked requests against the limits.
   absl::Status CheckRequest(const ImageRequest& request, int ranks) const;
   FluxConditioning Condition(const std::string& prompt, const std::optional<std::string>& prompt_2,
                              const ImageRequest& request, std::span<const float> timesteps,
@@ -51,21 +75,11 @@ class FluxPipeline : public Pipeline {
   void FreeDenoiser();
   void Hold(const MemoryNeed& need);
   void RunStages(const ImageRequest& request, Communicator& communicator, const JobHooks& hooks,
-                 std::string& stage, int& step, ImageResult& result);
+                 JobStage& stage, int& step, ImageResult& result);
 
-  const std::unique_ptr<const FluxTransformer> transformer_;  // the denoiser keeps a reference
-  const std::unique_ptr<GraphRecorder> recorder_;             // and another; or null
-  const std::unique_ptr<Denoiser> denoiser_;
-  PromptEncoder text_;
-  VaeDecoder vae_;
-  SchedulerConfig scheduler_;
-  ModelInfo model_;
-  std::string dtype_name_;
-  at::ScalarType dtype_ = at::kFloat;
-  at::Device device_ = at::kCPU;
-  int threads_ = 1;
-  JobMemory job_memory_;
-  MemoryNeed held_;  // what the denoiser keeps of the jobs so far, at most
+  Parts parts_;
+  Denoiser denoiser_;  // refers to the parts' transformer and recorder
+  MemoryNeed held_;    // what the denoiser keeps of the jobs so far, at most
 };
 
 }  // namespace tessera

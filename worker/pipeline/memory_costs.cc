@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/job/step_plan.h"
 #include "worker/vae/vae_decoder.h"
 
 namespace tessera {
@@ -69,21 +68,6 @@ MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config
       .picture_pixel = 3 * 2,  // bytes, on the device and on the host
       .max_bands = kBands * band,
   };
-}
-
-JobSize SizeOf(const ImageRequest& request, int size_multiple, int ranks) {
-  return {.width = request.width,
-          .height = request.height,
-          .images = request.num_images,
-          .steps = request.num_inference_steps,
-          .text_tokens = request.max_sequence_length,
-          .image_tokens = int64_t{request.width / size_multiple} * (request.height / size_multiple),
-          .ranks = ranks,
-          .true_cfg = request.true_cfg_scale > 1 && request.negative_prompt.has_value(),
-          .replicated_text = request.text_mode == TextMode::kReplicated,
-          .stale_steps = HasStaleStep(
-              request.num_inference_steps,
-              {.sync_steps = request.sync_steps, .refresh_every = request.refresh_every})};
 }
 
 }  // namespace tessera

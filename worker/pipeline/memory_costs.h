@@ -1,6 +1,5 @@
 #pragma once
 
-#include "common/job/image_request.h"
 #include "common/job/job_memory.h"
 #include "worker/flux/flux_config.h"
 #include "worker/pipeline/compute_device.h"
@@ -14,8 +13,5 @@ namespace tessera {
 // widest level. Texts have at most max_text_tokens.
 MemoryCosts CostsOf(const FluxConfig& flux, const VaeConfig& vae, const T5Config& t5,
                     int max_text_tokens, const ComputeDevice& compute);
-
-// `size_multiple` pixels square make a token.
-JobSize SizeOf(const ImageRequest& request, int size_multiple, int ranks);
 
 }  // namespace tessera

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/comm/communicator.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/pipeline_options.h"
 #include "worker/text/text_encoders.h"
 
 namespace tessera {

@@ -2,10 +2,8 @@
 
 #include <c10/core/Device.h>
 #include <c10/core/Event.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <optional>
-#include <utility>
 
 namespace tessera {
 
@@ -16,18 +14,10 @@ class StepPacer {
   explicit StepPacer(c10::Device device) : device_(device) {}
 
   // After the work of a step is enqueued on the current stream: waits for the step before it.
-  void EndStep() {
-    if (device_.is_cpu()) return;
-    c10::Event ended(device_.type());
-    ended.record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
-    Finish();
-    last_ = std::move(ended);
-  }
+  void EndStep();
 
   // Waits for the last step.
-  void Finish() {
-    if (last_.has_value()) last_->synchronize();
-  }
+  void Finish();
 
  private:
   const c10::Device device_;

@@ -8,7 +8,7 @@
 #include "common/base/json_fields.h"
 #include "common/base/status_macros.h"
 #include "common/model/json_file.h"
-#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/euler_update.h"
 
 namespace tessera {
 namespace {
@@ -87,8 +87,9 @@ Schedule MakeSchedule(const SchedulerConfig& config, int steps, int64_t image_to
   return schedule;
 }
 
-void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma) {
-  EulerUpdate(latents, velocity, next_sigma - sigma);
+void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma,
+               KernelChoice kernels) {
+  EulerUpdate(latents, velocity, next_sigma - sigma, kernels);
 }
 
 }  // namespace tessera

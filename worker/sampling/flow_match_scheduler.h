@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
 
@@ -42,6 +43,7 @@ Schedule MakeSchedule(const SchedulerConfig& config, int steps, int64_t image_to
 
 // latents += (next_sigma - sigma) * velocity, in place, rounded as diffusers rounds it: the factor
 // (computed in float32) and the product to the dtype of both tensors, the sum computed in float32.
-void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma);
+void EulerStep(at::Tensor& latents, const at::Tensor& velocity, float sigma, float next_sigma,
+               KernelChoice kernels);
 
 }  // namespace tessera

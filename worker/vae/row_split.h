@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/plan/chunk_layout.h"
 #include "worker/comm/communicator.h"
-#include "worker/parallel/chunk_layout.h"
 #include "worker/vae/group_norm.h"
 #include "worker/vae/row_bands.h"
 
@@ -27,7 +27,7 @@ namespace tessera {
 class RowSplit {
  public:
   RowSplit() = default;  // this rank has all rows
-  // Latent rows in chunks (worker/parallel/chunk_layout.h). Where there are fewer rows than ranks,
+  // Latent rows in chunks (common/plan/chunk_layout.h). Where there are fewer rows than ranks,
   // each rank beyond them computes what the last row's owner does and contributes nothing.
   RowSplit(Communicator& communicator, int64_t latent_rows);
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "worker/base/status_exception.h"
-#include "worker/kernels/fused_ops.h"
+#include "worker/kernels/picture_to_rgb8.h"
 
 namespace tessera {
 namespace {
@@ -56,17 +56,19 @@ VaeDecoderWeights VaeDecoderWeights::Load(WeightReader& reader, const VaeConfig&
 }
 
 absl::StatusOr<VaeDecoder> VaeDecoder::Load(const std::string& model_dir,
-                                            const WeightOptions& options) {
+                                            const WeightOptions& options, KernelChoice kernels) {
   TESSERA_ASSIGN_OR_RETURN(const VaeConfig config, ReadVaeConfig(model_dir));
   TESSERA_ASSIGN_OR_RETURN(
       WeightReader reader,
       WeightReader::Open(model_dir + "/vae", "diffusion_pytorch_model", options));
-  return Load(config, std::move(reader));
+  return Load(config, std::move(reader), kernels);
 }
 
-absl::StatusOr<VaeDecoder> VaeDecoder::Load(const VaeConfig& config, WeightReader reader) {
+absl::StatusOr<VaeDecoder> VaeDecoder::Load(const VaeConfig& config, WeightReader reader,
+                                            KernelChoice kernels) {
   VaeDecoder decoder;
   decoder.config_ = config;
+  decoder.kernels_ = kernels;
   decoder.weights_ = VaeDecoderWeights::Load(reader, decoder.config_);
   TESSERA_RETURN_IF_ERROR(reader.Finish());
   return decoder;
@@ -101,7 +103,7 @@ at::Tensor VaeDecoder::DecodeRgb8(const at::Tensor& latents, Communicator& commu
   if (!rows.isfinite().all().item<bool>()) {
     throw StatusException(absl::InternalError("the picture is not finite"));
   }
-  return split.Gather(PictureToRgb8(rows))[0];
+  return split.Gather(PictureToRgb8(rows, kernels_))[0];
 }
 
 at::Tensor VaeDecoder::DecodeRows(const at::Tensor& latents, const RowSplit& split,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "worker/kernels/kernel_choice.h"
 #include "worker/vae/vae_config.h"
 #include "worker/vae/vae_layers.h"
 #include "worker/weights/weight_reader.h"
@@ -62,10 +63,11 @@ class VaeDecoder {
   static constexpr int64_t kDeviceBandBytes = int64_t{64} << 20;
 
   // Reads vae/ below model_dir. Errors: NOT_FOUND, INVALID_ARGUMENT listing every problem,
-  // DATA_LOSS.
-  static absl::StatusOr<VaeDecoder> Load(const std::string& model_dir,
-                                         const WeightOptions& options);
-  static absl::StatusOr<VaeDecoder> Load(const VaeConfig& config, WeightReader reader);
+  // DATA_LOSS. `kernels` turn pictures into bytes.
+  static absl::StatusOr<VaeDecoder> Load(const std::string& model_dir, const WeightOptions& options,
+                                         KernelChoice kernels = {});
+  static absl::StatusOr<VaeDecoder> Load(const VaeConfig& config, WeightReader reader,
+                                         KernelChoice kernels = {});
 
   const VaeConfig& config() const { return config_; }
   const VaeDecoderWeights& weights() const { return weights_; }
@@ -91,6 +93,7 @@ class VaeDecoder {
   int64_t DefaultBandBytes() const;
 
   VaeConfig config_;
+  KernelChoice kernels_;
   VaeDecoderWeights weights_;
 };
 

@@ -66,12 +66,17 @@ absl::Status MappedFile::Map() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<struct stat> MappedFile::Stat() const {
+  struct stat info = {};
+  if (fstat(fd_.get(), &info) != 0) return absl::ErrnoToStatus(errno, path_);
+  return info;
+}
+
 absl::Status MappedFile::Check() const {
   if (guard_.has_value() && guard_->faulted()) {
     return absl::DataLossError(absl::StrCat(path_, ": a part could not be read while in use"));
   }
-  struct stat info = {};
-  if (fstat(fd_.get(), &info) != 0) return absl::ErrnoToStatus(errno, path_);
+  TESSERA_ASSIGN_OR_RETURN(const struct stat info, Stat());
   if (static_cast<size_t>(info.st_size) != size_) {
     return absl::DataLossError(absl::StrCat(path_, ": changed its size from ", size_, " to ",
                                             info.st_size, " bytes while in use"));

@@ -26,8 +26,9 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::string_view bytes() const { return {data_, size_}; }
-  size_t size() const { return size_; }           // bytes, when it was opened
-  int64_t mtime_ns() const { return mtime_ns_; }  // since 1970, when it was opened
+  size_t size() const { return size_; }  // bytes, when it was opened
+  // What the system knows of the opened file now.
+  absl::StatusOr<struct stat> Stat() const;
 
   // DATA_LOSS, naming the file, if it has been changed or could not be read since it was opened.
   absl::Status Check() const;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
 #include "worker/weights/safetensors_file.h"
 
 namespace tessera {

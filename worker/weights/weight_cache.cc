@@ -4,10 +4,12 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -17,13 +19,17 @@
 #include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
+#include "worker/weights/content_hash.h"
 #include "worker/weights/safetensors_writer.h"
 #include "worker/weights/stored_fp8.h"
 
 namespace tessera {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr char kSourceKey[] = "tessera_source";
+constexpr std::chrono::milliseconds kLockPoll(20);
 
 std::string CanonicalPath(const SafetensorsFile& source) {
   std::error_code error;
@@ -34,13 +40,23 @@ std::string CanonicalPath(const SafetensorsFile& source) {
 // One conversion on its way into the cache directory.
 class CacheFile {
  public:
-  explicit CacheFile(const Conversion& conversion) : conversion_(conversion) {
+  // Reads the sources where their content is not known yet.
+  static absl::StatusOr<CacheFile> For(const Conversion& conversion) {
+    CacheFile file(conversion);
+    Sha256 content;
+    for (const SafetensorsFile& source : conversion.sources) {
+      TESSERA_ASSIGN_OR_RETURN(const std::string hash, file.hashes_.Of(source.file()));
+      content.AddField(hash);
+    }
+    file.source_ = content.HexDigest(64);
+    return file;
+  }
+
+  explicit CacheFile(const Conversion& conversion)
+      : conversion_(conversion), hashes_(conversion.cache_dir) {
     Sha256 place;  // the same for all versions of these sources: a new one replaces the old
-    Sha256 source;
     for (const SafetensorsFile& file : conversion.sources) {
       place.AddField(CanonicalPath(file));
-      source.AddField(CanonicalPath(file));
-      source.AddField(absl::StrCat(file.file().size(), " ", file.file().mtime_ns()));
       for (const auto& [name, entry] : file.tensors()) {
         if (NeedsConversion(entry, conversion)) {
           specs_.push_back({name, conversion.dtype, entry.shape});
@@ -48,7 +64,6 @@ class CacheFile {
         }
       }
     }
-    source_ = source.HexDigest(64);
     part_ = std::filesystem::path(conversion.sources.front().file().path())
                 .parent_path()
                 .filename()
@@ -56,8 +71,6 @@ class CacheFile {
     path_ = absl::StrCat(conversion.cache_dir, "/", part_, "-", place.HexDigest(16), ".",
                          absl::AsciiStrToLower(SafetensorsDtype(conversion.dtype)), ".safetensors");
   }
-
-  const std::string& path() const { return path_; }
 
   // The finished file; NOT_FOUND, or any other error if it is not what these sources give.
   absl::StatusOr<SafetensorsFile> OpenFinished() const {
@@ -75,12 +88,13 @@ class CacheFile {
                 found->second.shape == spec.shape;
     }
     if (!matches) return absl::FailedPreconditionError(absl::StrCat(path_, ": of other sources"));
+    TESSERA_RETURN_IF_ERROR(hashes_.CheckUnchanged(file.file()));
     return file;
   }
 
   // Under the lock: converts, and puts the file in place.
   absl::Status Make() const {
-    const std::string partial = absl::StrCat(path_, ".partial");
+    const std::string partial = PartialPath();
     const auto remove_partial = absl::MakeCleanup([&] { unlink(partial.c_str()); });
     TESSERA_ASSIGN_OR_RETURN(SafetensorsWriter writer,
                              SafetensorsWriter::Create(partial, specs_, {{kSourceKey, source_}}));
@@ -100,10 +114,38 @@ class CacheFile {
     if (folder.get() < 0 || fsync(folder.get()) != 0) {
       return absl::ErrnoToStatus(errno, conversion_.cache_dir);
     }
-    return absl::OkStatus();
+    TESSERA_ASSIGN_OR_RETURN(const SafetensorsFile made, SafetensorsFile::Open(path_));
+    return hashes_.Of(made.file()).status();  // what it has to be from now on
+  }
+
+  // Waits for the lock, which the descriptor holds until it is closed. Whoever holds it writes the
+  // partial file: DEADLINE_EXCEEDED if that file does not grow for as long as the conversion waits.
+  absl::StatusOr<UniqueFd> Lock() const {
+    const std::string path = absl::StrCat(path_, ".lock");
+    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (fd.get() < 0) return absl::ErrnoToStatus(errno, path);
+    int64_t seen_bytes = -1;
+    auto seen_at = Clock::now();
+    while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) return absl::ErrnoToStatus(errno, path);
+      struct stat partial = {};
+      const int64_t bytes =
+          stat(PartialPath().c_str(), &partial) == 0 ? int64_t{partial.st_size} : -1;
+      if (bytes != seen_bytes) {
+        seen_bytes = bytes;
+        seen_at = Clock::now();
+      } else if (Clock::now() - seen_at > conversion_.lock_patience) {
+        return absl::DeadlineExceededError(
+            absl::StrCat(path, ": is locked by a process that does not write ", PartialPath()));
+      }
+      std::this_thread::sleep_for(kLockPoll);
+    }
+    return fd;
   }
 
  private:
+  std::string PartialPath() const { return absl::StrCat(path_, ".partial"); }
+
   absl::StatusOr<at::Tensor> Converted(const SafetensorsFile& source, const std::string& name,
                                        const TensorEntry& entry) const {
     if (IsStoredFp8(entry)) {
@@ -115,22 +157,13 @@ class CacheFile {
   }
 
   const Conversion& conversion_;
+  ContentHashes hashes_;
   std::vector<TensorSpec> specs_;
   int64_t bytes_ = 0;   // of them, as stored
   std::string part_;    // of the checkpoint
   std::string source_;  // what identifies the sources' content
   std::string path_;
 };
-
-// Waits for the lock, which the descriptor holds until it is closed.
-absl::StatusOr<UniqueFd> Lock(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (fd.get() < 0) return absl::ErrnoToStatus(errno, path);
-  while (flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return absl::ErrnoToStatus(errno, path);
-  }
-  return fd;
-}
 
 }  // namespace
 
@@ -145,13 +178,13 @@ bool NeedsConversion(const TensorEntry& entry, const Conversion& conversion) {
 }
 
 absl::StatusOr<SafetensorsFile> OpenConverted(const Conversion& conversion) {
-  const CacheFile cache(conversion);
-  absl::StatusOr<SafetensorsFile> file = cache.OpenFinished();
-  if (file.ok()) return file;
   std::error_code error;
   std::filesystem::create_directories(conversion.cache_dir, error);
   if (error) return absl::ErrnoToStatus(error.value(), conversion.cache_dir);
-  TESSERA_ASSIGN_OR_RETURN(const UniqueFd lock, Lock(absl::StrCat(cache.path(), ".lock")));
+  TESSERA_ASSIGN_OR_RETURN(const CacheFile cache, CacheFile::For(conversion));
+  absl::StatusOr<SafetensorsFile> file = cache.OpenFinished();
+  if (file.ok()) return file;
+  TESSERA_ASSIGN_OR_RETURN(const UniqueFd lock, cache.Lock());
   file = cache.OpenFinished();  // made by another process while this one waited?
   if (file.ok()) return file;
   TESSERA_RETURN_IF_ERROR(cache.Make());

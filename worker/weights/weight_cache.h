@@ -2,6 +2,7 @@
 
 #include <c10/core/ScalarType.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct Conversion {
   std::string cache_dir;  // created if need be
   LoadProgressCallback on_progress;
   StoredFp8 stored_fp8 = StoredFp8::kConvert;
+  // For another process that holds the lock and shows no progress.
+  std::chrono::milliseconds lock_patience = std::chrono::minutes(1);
 };
 
 // Whether a tensor of that stored type (F32, F16, BF16, F8_E4M3) can be converted to a compute
@@ -33,9 +36,10 @@ bool NeedsConversion(const TensorEntry& entry, const Conversion& conversion);
 // Returns a file that holds the converted tensors (those of FP8 with their scales, stored_fp8.h),
 // and perhaps others that were wanted before; made by the first process of the host that asks and
 // mapped by the others, who wait for it. It is written to a temporary name, synced and renamed, so
-// an unfinished file is never used; one that is damaged, or was made from other sources (path,
-// size, time of last change), is made anew in its place. Errors name the path: DATA_LOSS (a source
-// changed meanwhile), RESOURCE_EXHAUSTED (disk full), PERMISSION_DENIED, ...
+// an unfinished file is never used; one that differs from its checksum, or was made from sources of
+// other content, is made anew in its place. Errors name the path: DATA_LOSS (a source changed
+// meanwhile), RESOURCE_EXHAUSTED (disk full), PERMISSION_DENIED, DEADLINE_EXCEEDED (another process
+// holds the lock and writes nothing), ...
 absl::StatusOr<SafetensorsFile> OpenConverted(const Conversion& conversion);
 
 // WeightOptions::cache_dir's default: $TESSERA_CACHE_DIR, else $XDG_CACHE_HOME/tessera, else

@@ -242,7 +242,7 @@ Fp8Rows WeightReader::TakeFp8(const std::string& name, at::IntArrayRef shape) {
     return state_->Want(name, shape) == nullptr ? Fp8Rows() : state_->LoadFp8(name);
   }
   const at::Tensor weight = state_->Load(name, shape);
-  return weight.defined() ? QuantizeRows(weight) : Fp8Rows();
+  return weight.defined() ? reference::QuantizeRows(weight) : Fp8Rows();
 }
 
 bool WeightReader::Has(const std::string& name) const {

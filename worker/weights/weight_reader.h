@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
 #include "worker/weights/load_progress.h"
 #include "worker/weights/weight_cache.h"
 

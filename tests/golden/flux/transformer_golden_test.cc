@@ -2,11 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 
 #include "tests/support/golden.h"
 #include "worker/comm/single_communicator.h"
 #include "worker/flux/flux_transformer.h"
-#include "worker/parallel/rotating_attention.h"
+#include "worker/parallel/rotating_strategy.h"
 
 namespace tessera {
 namespace {
@@ -56,7 +57,7 @@ class TransformerGoldenTest : public ::testing::Test {
                     .heads = model.config().num_attention_heads,
                     .head_dim = model.config().attention_head_dim},
                    in.latents.options());
-    attention_.BeginStep(StepKind::kSync, {0});
+    attention_.BeginStep(0);
     return model.Velocity(
         conditioning, 0, in.latents, {{0, kTextTokens}, {0, kGrid * kGrid}}, attention_,
         [this](const std::string& block, const at::Tensor& text, const at::Tensor& image) {
@@ -68,8 +69,9 @@ class TransformerGoldenTest : public ::testing::Test {
   const c10::InferenceMode inference_;
   SingleCommunicator communicator_;
   KvCache cache_;
-  RecordingAttention attention_ = RecordingAttention(
-      cache_, {.text_tokens = kTextTokens, .image_tokens = kGrid * kGrid}, communicator_);
+  const std::unique_ptr<const ParallelPlan> plan_ =
+      MakeParallelPlan({.text_tokens = kTextTokens, .image_tokens = kGrid * kGrid}, 1, {});
+  RecordingAttention attention_ = RecordingAttention(*plan_, cache_, communicator_);
   at::Tensor context_;
   std::map<std::string, at::Tensor> states_;
 };

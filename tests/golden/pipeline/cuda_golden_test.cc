@@ -20,8 +20,7 @@ using testing::RunTrail;
 
 struct Path {
   std::string name;
-  CudaKernels kernels;
-  Gemm gemm;
+  KernelChoice kernels;
 };
 
 // The whole tiny pipeline on a GPU in float32, against what the CPU is held to.
@@ -29,20 +28,15 @@ class CudaGoldenTest : public ::testing::TestWithParam<Path> {
  protected:
   void SetUp() override {
     TESSERA_SKIP_WITHOUT_GPU();
-    if (GetParam().kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
+    if (kernels().cuda_kernels == CudaKernels::kFused && !CudaKernelsBuilt()) {
       GTEST_SKIP() << "built without nvcc, so there are no CUDA kernels";
     }
-    SetCudaKernels(GetParam().kernels);
-    SetGemm(GetParam().gemm);
   }
-  void TearDown() override {
-    SetCudaKernels(CudaKernels::kAten);
-    SetGemm(Gemm::kAten);
-  }
+  static KernelChoice kernels() { return GetParam().kernels; }
 };
 
 TEST_P(CudaGoldenTest, Dev64x64) {
-  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "float32", "cuda");
+  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "float32", "cuda", kernels());
   SingleCommunicator communicator;
   const ImageRequest request = DevRequest();
   const RunTrail trail = Denoise(*pipeline, Prepare(*pipeline, request), communicator);
@@ -56,7 +50,7 @@ TEST_P(CudaGoldenTest, Dev64x64) {
 
 TEST_P(CudaGoldenTest, RotatingOverInProcessRanks) {
   for (int ranks = 2; ranks <= 3; ++ranks) {
-    const RunTrail trail = RunGroup(ranks, RotatingRequest(), "cuda");
+    const RunTrail trail = RunGroup(ranks, RotatingRequest(), "cuda", kernels());
     const std::string golden = absl::StrCat("rot/n", ranks, "_sync1_both");
     EXPECT_TRUE(MatchesGolden(golden, trail.latents[-1].cpu())) << ranks << " ranks";
   }
@@ -66,14 +60,15 @@ TEST_P(CudaGoldenTest, SynchronisedRanksAreExact) {
   ImageRequest request = RotatingRequest();
   request.refresh_every = 1;
   for (int ranks = 1; ranks <= 3; ++ranks) {
-    EXPECT_TRUE(MatchesGolden("rot/exact", RunGroup(ranks, request, "cuda").latents[-1].cpu()))
+    EXPECT_TRUE(
+        MatchesGolden("rot/exact", RunGroup(ranks, request, "cuda", kernels()).latents[-1].cpu()))
         << ranks << " ranks";
   }
 }
 
 TEST_P(CudaGoldenTest, SameBytesTwice) {
-  const at::Tensor first = RunGroup(3, RotatingRequest(), "cuda").latents;
-  EXPECT_TRUE(at::equal(first, RunGroup(3, RotatingRequest(), "cuda").latents));
+  const at::Tensor first = RunGroup(3, RotatingRequest(), "cuda", kernels()).latents;
+  EXPECT_TRUE(at::equal(first, RunGroup(3, RotatingRequest(), "cuda", kernels()).latents));
 }
 
 TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
@@ -84,11 +79,12 @@ TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
   requests.insert(requests.end(), requests.begin(), requests.end());
   for (int ranks = 1; ranks <= 3; ++ranks) {
     const auto plain = RunSeries(
-        ranks, requests, [](int) { return nullptr; }, "cuda");
-    SetStepGraphs(StepGraphs::kOn);
-    const auto recorder = [](int) { return MakeGraphRecorder(at::Device(at::kCUDA, 0)); };
-    const auto replayed = RunSeries(ranks, requests, recorder, "cuda");
-    SetStepGraphs(StepGraphs::kOff);
+        ranks, requests, [](int) { return nullptr; }, "cuda", KvStorage::kAsComputed, kernels());
+    const auto recorder = [](int) {
+      return MakeGraphRecorder(at::Device(at::kCUDA, 0), {.step_graphs = StepGraphs::kOn});
+    };
+    const auto replayed =
+        RunSeries(ranks, requests, recorder, "cuda", KvStorage::kAsComputed, kernels());
     for (size_t i = 0; i < requests.size(); ++i) {
       EXPECT_TRUE(at::equal(plain[i], replayed[i])) << ranks << " ranks, run " << i;
     }
@@ -96,7 +92,7 @@ TEST_P(CudaGoldenTest, ReplayedStepsEqualPlainOnes) {
 }
 
 TEST_P(CudaGoldenTest, Bfloat16IsNear) {
-  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "bfloat16", "cuda");
+  const auto pipeline = LoadPipeline(testing::TinyFluxDir(), "bfloat16", "cuda", kernels());
   SingleCommunicator communicator;
   const RunTrail trail = Denoise(*pipeline, Prepare(*pipeline, DevRequest()), communicator);
   EXPECT_GE(
@@ -104,11 +100,12 @@ TEST_P(CudaGoldenTest, Bfloat16IsNear) {
       45.0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Paths, CudaGoldenTest,
-                         ::testing::Values(Path{"Aten", CudaKernels::kAten, Gemm::kAten},
-                                           Path{"Fused", CudaKernels::kFused, Gemm::kAten},
-                                           Path{"CublasLt", CudaKernels::kFused, Gemm::kCublasLt}),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Paths, CudaGoldenTest,
+    ::testing::Values(Path{"Aten", {}}, Path{"Fused", {.cuda_kernels = CudaKernels::kFused}},
+                      Path{"CublasLt",
+                           {.cuda_kernels = CudaKernels::kFused, .gemm = Gemm::kCublasLt}}),
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace tessera

@@ -127,7 +127,7 @@ Tensors TinyTransformer(const Forms& forms) {
       const Form form = tensor.dim() != 2      ? Form::kPlain
                         : IsOfAnFp8Layer(name) ? forms.fp8_layers
                                                : forms.others;
-      const Fp8Rows rows = QuantizeRows(tensor);
+      const Fp8Rows rows = QuantizeRows(tensor, {});
       result[name] = form == Form::kPlain ? tensor
                      : form == Form::kFp8 ? rows.values
                                           : Dequantized(rows);

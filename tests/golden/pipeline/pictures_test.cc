@@ -87,7 +87,7 @@ TEST(PicturesTest, ARankThatFailsInDecodeIsNamedWithTheStage) {
   });
   for (const auto& result : results) {
     const std::string error = result->status().ToString();
-    EXPECT_THAT(error, HasSubstr("VAE decode: "));
+    EXPECT_THAT(error, HasSubstr("vae_decode: "));
     EXPECT_THAT(error, HasSubstr("rank 1"));
   }
 }

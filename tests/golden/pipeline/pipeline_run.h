@@ -17,9 +17,10 @@ namespace tessera::testing {
 
 inline std::unique_ptr<FluxPipeline> LoadPipeline(const std::string& dir,
                                                   const std::string& dtype = "float32",
-                                                  const std::string& device = "cpu") {
-  absl::StatusOr<std::unique_ptr<FluxPipeline>> pipeline =
-      FluxPipeline::Load({.model_dir = dir, .device = device, .dtype = dtype, .threads = 1});
+                                                  const std::string& device = "cpu",
+                                                  KernelChoice kernels = {}) {
+  absl::StatusOr<std::unique_ptr<FluxPipeline>> pipeline = FluxPipeline::Load(
+      {.model_dir = dir, .device = device, .dtype = dtype, .threads = 1, .kernels = kernels});
   if (!pipeline.ok()) ADD_FAILURE() << pipeline.status();
   return *std::move(pipeline);
 }
@@ -83,11 +84,11 @@ inline ImageRequest RotatingRequest() {
 }
 
 // Runs the request on `ranks` in-process ranks and checks that all of them hold the same latents.
-inline RunTrail RunGroup(int ranks, const ImageRequest& request,
-                         const std::string& device = "cpu") {
+inline RunTrail RunGroup(int ranks, const ImageRequest& request, const std::string& device = "cpu",
+                         KernelChoice kernels = {}) {
   std::vector<std::unique_ptr<FluxPipeline>> pipelines;
   for (int rank = 0; rank < ranks; ++rank)
-    pipelines.push_back(LoadPipeline(TinyFluxDir(), "float32", device));
+    pipelines.push_back(LoadPipeline(TinyFluxDir(), "float32", device, kernels));
   const auto group = InProcessGroup(ranks);
   const std::vector<RunTrail> trails = RunRanks(group, [&](Communicator& communicator) {
     FluxPipeline& pipeline = *pipelines[communicator.rank()];
@@ -103,8 +104,9 @@ using MakeRecorder = std::function<std::unique_ptr<GraphRecorder>(int rank)>;
 inline std::vector<at::Tensor> RunSeries(int ranks, const std::vector<ImageRequest>& requests,
                                          const MakeRecorder& make_recorder,
                                          const std::string& device = "cpu",
-                                         KvStorage kv_storage = KvStorage::kAsComputed) {
-  const auto pipeline = LoadPipeline(TinyFluxDir(), "float32", device);
+                                         KvStorage kv_storage = KvStorage::kAsComputed,
+                                         KernelChoice kernels = {}) {
+  const auto pipeline = LoadPipeline(TinyFluxDir(), "float32", device, kernels);
   std::vector<DenoiseJob> jobs;
   for (const ImageRequest& request : requests) jobs.push_back(Prepare(*pipeline, request));
   return RunRanks(InProcessGroup(ranks), [&](Communicator& communicator) {

@@ -1,5 +1,5 @@
 #include "absl/strings/str_cat.h"
-#include "common/job/step_plan.h"
+#include "common/plan/rotating_plan.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "worker/comm/single_communicator.h"
 
@@ -31,10 +31,10 @@ TEST(RotatingGoldenTest, ChunkOfRank) {
   at::Tensor actual = at::full(golden.sizes(), -1, golden.options());
   for (int ranks = 2; ranks <= 4; ++ranks) {
     for (int sync_steps = 1; sync_steps <= 2; ++sync_steps) {
+      const RotatingPlan plan({.ranks = ranks}, 8, {.sync_steps = sync_steps});
       for (int step = 0; step < 8; ++step) {
         for (int rank = 0; rank < ranks; ++rank) {
-          actual[ranks - 2][sync_steps - 1][step][rank] =
-              ChunkOfRank(step, rank, ranks, {.sync_steps = sync_steps});
+          actual[ranks - 2][sync_steps - 1][step][rank] = plan.ChunkOfRank(step, rank);
         }
       }
     }

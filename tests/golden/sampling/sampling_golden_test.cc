@@ -114,7 +114,7 @@ TEST(LatentsGoldenTest, RunsStartWhereTheReferenceStarts) {
 TEST(EulerStepGoldenTest, Bfloat16IsExact) {
   const Schedule schedule = MakeSchedule(ConfigOf("dev"), 6, 16);
   at::Tensor latents = GoldenBf16("step/latents").clone();
-  EulerStep(latents, GoldenBf16("step/velocity"), schedule.sigmas[0], schedule.sigmas[1]);
+  EulerStep(latents, GoldenBf16("step/velocity"), schedule.sigmas[0], schedule.sigmas[1], {});
   EXPECT_TRUE(MatchesGoldenBf16("step/out", latents));
 }
 
@@ -123,7 +123,7 @@ TEST(EulerStepGoldenTest, Float32FollowsTheRun) {
   const at::Tensor velocities = Golden("rot/n3_sync1_both_velocity");
   at::Tensor latents = Golden("rot/start").clone();
   for (int i = 0; i < 8; ++i) {
-    EulerStep(latents, velocities[i], schedule.sigmas[i], schedule.sigmas[i + 1]);
+    EulerStep(latents, velocities[i], schedule.sigmas[i], schedule.sigmas[i + 1], {});
   }
   EXPECT_TRUE(MatchesGolden("rot/n3_sync1_both", latents));
 }

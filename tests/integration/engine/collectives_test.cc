@@ -17,7 +17,7 @@ TEST(CollectivesTest, NcclIsRefusedOnTheCpuBeforeWeightsAreLoaded) {
 
 TEST(CudaPathTest, TunedIsRefusedOnTheCpuBeforeWeightsAreLoaded) {
   const absl::Status status =
-      LoadEngine({.model_dir = "/nowhere", .device = "cpu", .cuda_path = CudaPath::kTuned},
+      LoadEngine({.model_dir = "/nowhere", .device = "cpu", .kernels = KernelsOf(CudaPath::kTuned)},
                  Collectives::kGloo)
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

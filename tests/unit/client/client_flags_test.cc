@@ -8,6 +8,9 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "client/request_flags.h"
+#include "common/request/field_values.h"
+#include "tests/support/made_up_request.h"
 
 namespace tessera {
 namespace {
@@ -100,6 +103,86 @@ TEST(ClientFlagsTest, EveryFlagReachesTheRequest) {
   EXPECT_EQ(flags.connection.deadline_s, 1.5);
 }
 
+// A value that the field takes and that is not its type's zero.
+std::string SomeValue(const RequestField& row) {
+  const auto& field = FieldOf(v1::GenerateImageRequest(), row);
+  const auto* const type = field.enum_type();
+  return type == nullptr ? "1" : EnumWord(*type->value(type->value_count() - 1));
+}
+
+TEST(ClientFlagsTest, EveryFieldOfTheRequestHasAFlag) {
+  for (const RequestField& row : RequestFields()) {
+    std::string flag = row.flag;
+    flag = flag.substr(0, flag.find(','));
+    std::vector<std::string> arguments = {"generate", "--prompt", "a"};
+    if (flag == "--prompt") arguments.pop_back(), arguments.pop_back();
+    arguments.push_back(flag);
+    const bool is_switch = FieldOf(v1::GenerateImageRequest(), row).type() ==
+                           google::protobuf::FieldDescriptor::TYPE_BOOL;
+    if (!is_switch) arguments.push_back(SomeValue(row));
+    const v1::GenerateImageRequest request = Parse(arguments).value().request;
+    EXPECT_TRUE(IsGiven(request, row)) << row.name;
+    EXPECT_EQ(FieldText(request, row), SomeValue(row)) << row.name;
+  }
+}
+
+TEST(ClientFlagsTest, ANewFieldHasAFlagWithItsRow) {
+  testing::MadeUpRequest request;
+  const std::vector<RequestField> rows = testing::MadeUpRequest::Rows();
+  CLI::App app("test");
+  AddRequestFlags(app, request.message(), rows);
+  EXPECT_THAT(app.help(), ::testing::HasSubstr("How much of it [0.5]"));
+  const char* const arguments[] = {"test", "a cat", "--strength", "0.25"};
+  app.parse(4, arguments);
+  EXPECT_EQ(request.Strength(), 0.25);
+}
+
+TEST(ClientFlagsTest, LeadingZerosAreDecimal) {
+  const ClientFlags flags =
+      Parse({"generate", "a", "--seed=0042", "--width=0100", "--tries", "010"}).value();
+  EXPECT_EQ(flags.request.seed(), 42u);
+  EXPECT_EQ(flags.request.width(), 100);
+  EXPECT_EQ(flags.connection.max_tries, 10);
+}
+
+TEST(ClientFlagsTest, AnEmptyTextIsAText) {
+  const v1::GenerateImageRequest request =
+      Parse({"generate", "a", "--negative-prompt", ""}).value().request;
+  EXPECT_TRUE(request.has_negative_prompt());
+  EXPECT_EQ(request.negative_prompt(), "");
+}
+
+struct WrongFlags {
+  std::vector<std::string> arguments;  // of generate, beside the prompt
+  std::string error;                   // a part of what is said
+};
+
+class WrongClientFlagsDeathTest : public ::testing::TestWithParam<WrongFlags> {};
+
+TEST_P(WrongClientFlagsDeathTest, EndTheProgramWith2) {
+  std::vector<std::string> arguments = {"generate", "a"};
+  arguments.insert(arguments.end(), GetParam().arguments.begin(), GetParam().arguments.end());
+  EXPECT_EXIT(Parse(arguments).IgnoreError(), ::testing::ExitedWithCode(2), GetParam().error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, WrongClientFlagsDeathTest,
+    ::testing::Values(
+        WrongFlags{{"--seed", "-1"},
+                   "--seed: .*is \"-1\"; leave the flag out .*drawn by the server"},
+        WrongFlags{{"--seed", "18446744073709551616"}, "--seed: must be a whole number"},
+        WrongFlags{{"--width", "2147483648"}, "--width: must be a whole number"},
+        WrongFlags{{"--width", ""}, "--width: must be a whole number"},
+        WrongFlags{{"--width=", "64"}, "--width: "},
+        WrongFlags{{"--steps", "4.5"}, "--steps: must be a whole number"},
+        WrongFlags{{"--guidance", "much"}, "--guidance: must be a number"},
+        WrongFlags{{"--text-mode", ""}, "--text-mode: .*the server's"},
+        WrongFlags{{"--deadline", "-1"}, "--deadline: must be a number of at least 0"},
+        WrongFlags{{"--tries", "1001"}, "--tries: must be a whole number in .1, 1000."},
+        WrongFlags{{"--server", ""}, "--server: must not be empty"},
+        WrongFlags{{"--tls-ca", ""}, "--tls-ca: must not be empty"},
+        WrongFlags{{"--output", ""}, "--output: must not be empty"}));
+
 TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
   EXPECT_EQ(Parse({"info", "--server", "there:1"}).value().command, ClientCommand::kInfo);
   const ClientFlags flags = Parse({"health", "--server", "there:1"}).value();
@@ -109,13 +192,13 @@ TEST(ClientFlagsTest, EveryCommandTakesTheServer) {
 }
 
 TEST(ClientFlagsTest, ReadsTlsFiles) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/ca-", getpid(), ".pem");
+  const std::string path = absl::StrCat(::testing::TempDir(), "/ca-", getpid(), ".pem");
   std::ofstream(path) << "certificates";
   EXPECT_EQ(Parse({"info", "--tls-ca", path}).value().connection.tls->root_certificates,
             "certificates");
   EXPECT_EQ(Parse({"info", "--tls"}).value().connection.tls->root_certificates, "");
   std::filesystem::remove(path);
-  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), testing::HasSubstr(path));
+  EXPECT_THAT(Parse({"info", "--tls-ca", path}).status().message(), ::testing::HasSubstr(path));
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
-#include "worker/comm/gloo/connection_cutter.h"
+#include "worker/comm/gloo/abort_notice.h"
+#include "worker/comm/gloo/connection_timeout.h"
 #include "worker/comm/gloo/group_store.h"
-#include "worker/comm/gloo/last_words.h"
 #include "worker/comm/pieces.h"
 #include "worker/comm/rank_error.h"
 
@@ -49,12 +49,12 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
   const Deadline confirmed = DeadlineIn(kConfirmedBy * limit_s);
   const Deadline store_by = DeadlineIn(kStoreBy * limit_s);
   std::unique_ptr<GroupStore> client;
-  std::optional<ConnectionCutter> cutter;  // of the host's own connection
+  std::optional<ConnectionTimeout> connection_timeout;  // of the host's own connection
   if (hosted == nullptr) {
     TESSERA_ASSIGN_OR_RETURN(client, GroupStore::Connect(options.store_host, options.store_port,
-                                                         store_by, options.abandon));
+                                                         store_by, options.cancel));
   } else {
-    cutter.emplace(options.store_host, options.store_port, store_by, options.abandon);
+    connection_timeout.emplace(options.store_host, options.store_port, store_by, options.cancel);
   }
   GroupStore& store = hosted != nullptr ? *hosted : *client;
   const auto gather = [&](const std::string& round, const std::string& text, Deadline deadline) {
@@ -67,10 +67,10 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
   const absl::Status mine = communicator->Connect(store, options);
   const GroupStore::Round round = gather("connecting", std::string(mine.message()), confirmed);
   client.reset();  // before its time is over, which cuts this process's connections to the store
-  cutter.reset();
+  connection_timeout.reset();
   if (!round.missing.empty()) {
     // Others may have joined, and will miss this rank.
-    communicator->SayLost(round.missing.front(), round.how);
+    communicator->SendLostNotice(round.missing.front(), round.how);
     return round.status();
   }
   std::vector<RankFailure> failures;
@@ -84,7 +84,7 @@ absl::StatusOr<std::unique_ptr<GlooCommunicator>> GlooCommunicator::Join(const G
 GlooCommunicator::GlooCommunicator(const GlooOptions& options)
     : rank_(options.rank),
       size_(options.size),
-      farewell_s_(options.farewell_s),
+      notice_timeout_s_(options.notice_timeout_s),
       timeout_s_(options.collective_timeout_s) {}
 
 GlooCommunicator::~GlooCommunicator() = default;
@@ -96,8 +96,8 @@ absl::Status GlooCommunicator::Connect(const GroupStore& store, const GlooOption
                              rank_, size_, kMeshShare * options.join_timeout_s);
   };
   TESSERA_ASSIGN_OR_RETURN(collectives_, connect("collectives"));
-  TESSERA_ASSIGN_OR_RETURN(auto farewells, connect("farewells"));
-  last_words_ = std::make_unique<LastWords>(std::move(farewells), rank_, size_);
+  TESSERA_ASSIGN_OR_RETURN(auto notices, connect("abort notices"));
+  notices_ = std::make_unique<AbortNotices>(std::move(notices), rank_, size_);
   return absl::OkStatus();
 }
 
@@ -109,8 +109,8 @@ absl::Status GlooCommunicator::AllGather(std::span<const std::vector<at::Tensor>
   }
   const bool staged = !pieces[rank_].empty() && !pieces[rank_].front().is_cpu();
   if (staged) {
-    TESSERA_RETURN_IF_ERROR(Exchange(staging_.Bring(pieces, rank_)));
-    staging_.Return(pieces, rank_);
+    TESSERA_RETURN_IF_ERROR(Exchange(staging_.CopyToHost(pieces, rank_)));
+    staging_.CopyToDevice(pieces, rank_);
   } else {
     TESSERA_RETURN_IF_ERROR(Exchange(pieces));
   }
@@ -130,7 +130,7 @@ absl::StatusOr<std::vector<int64_t>> GlooCommunicator::Vote(int64_t mine) {
   return votes;
 }
 
-absl::Status GlooCommunicator::Accompany(const Work& work) {
+absl::Status GlooCommunicator::RunWatched(const Work& work) {
   const Deadline deadline = DeadlineIn(timeout_s_);
   const std::vector<at::Tensor> ignored = {at::zeros({1}, at::kByte)};
   const std::vector<int> peers = PeersInTurn();
@@ -145,7 +145,7 @@ absl::Status GlooCommunicator::Accompany(const Work& work) {
   }
   const std::future<void> mine = std::async(std::launch::async, [&] {
     const absl::Status status = work(stop.get_token());
-    status.ok() ? SayWorkDone(deadline) : Abort(status);
+    status.ok() ? SendWorkDone(deadline) : Abort(status);
   });
   absl::Status status;
   for (size_t i = 0; i < peers.size() && status.ok(); ++i) status = Await(i, deadline);
@@ -158,7 +158,7 @@ absl::Status GlooCommunicator::Accompany(const Work& work) {
   return Finish();
 }
 
-void GlooCommunicator::SayWorkDone(Deadline deadline) {
+void GlooCommunicator::SendWorkDone(Deadline deadline) {
   const at::Tensor signal = at::zeros({1}, at::kByte);
   std::vector<GlooTransfer> sending;
   {
@@ -251,31 +251,31 @@ absl::Status GlooCommunicator::Fail(int suspect, const std::string& how) {
     in_flight_.clear();
     if (over_) return status_;
     over_ = true;
-    SayLost(suspect, how);
+    SendLostNotice(suspect, how);
     collectives_.reset();
   }
-  const absl::Status found = FindCulprit(suspect, how);
+  const absl::Status found = FindFailedRank(suspect, how);
   const std::lock_guard lock(mutex_);
   CloseLocked();
   return status_ = found;
 }
 
-void GlooCommunicator::SayLost(int suspect, const std::string& how) {
-  if (last_words_ == nullptr) return;
-  last_words_->Say({Farewell::Kind::kLost, suspect, how}, DeadlineIn(farewell_s_));
+void GlooCommunicator::SendLostNotice(int suspect, const std::string& how) {
+  if (notices_ == nullptr) return;
+  notices_->Send({AbortNotice::Kind::kLost, suspect, how}, DeadlineIn(notice_timeout_s_));
 }
 
-absl::Status GlooCommunicator::FindCulprit(int suspect, std::string how) {
-  const Deadline deadline = DeadlineIn(farewell_s_);
+absl::Status GlooCommunicator::FindFailedRank(int suspect, std::string how) {
+  const Deadline deadline = DeadlineIn(notice_timeout_s_);
   std::set<int> suspected = {rank_};
   while (suspected.insert(suspect).second) {
-    const std::optional<Farewell> farewell = last_words_->Hear(suspect, deadline);
-    if (!farewell.has_value()) break;
-    if (farewell->kind == Farewell::Kind::kFailed) {
-      return RanksFailedError(std::vector<RankFailure>{{suspect, farewell->text}});
+    const std::optional<AbortNotice> notice = notices_->Receive(suspect, deadline);
+    if (!notice.has_value()) break;
+    if (notice->kind == AbortNotice::Kind::kFailed) {
+      return RanksFailedError(std::vector<RankFailure>{{suspect, notice->text}});
     }
-    suspect = farewell->about;
-    how = farewell->text;
+    suspect = notice->about;
+    how = notice->text;
   }
   return RanksLostError({&suspect, 1}, how);
 }
@@ -286,13 +286,14 @@ void GlooCommunicator::Abort(const absl::Status& reason) {
   over_ = true;
   work_.request_stop();
   status_ = RankFailedError(rank_, reason);
-  last_words_->Say({Farewell::Kind::kFailed, rank_, reason.ToString()}, DeadlineIn(farewell_s_));
+  notices_->Send({AbortNotice::Kind::kFailed, rank_, reason.ToString()},
+                 DeadlineIn(notice_timeout_s_));
   for (GlooTransfer& transfer : in_flight_) transfer.Abort();
   CloseLocked();
 }
 
 void GlooCommunicator::CloseLocked() {
-  last_words_.reset();
+  notices_.reset();
   collectives_.reset();
 }
 

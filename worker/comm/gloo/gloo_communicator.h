@@ -15,7 +15,7 @@
 namespace tessera {
 
 class GroupStore;
-class LastWords;
+class AbortNotices;
 
 struct GlooOptions {
   int64_t epoch = 0;
@@ -27,8 +27,9 @@ struct GlooOptions {
   std::string interface_address = "127.0.0.1";
   double join_timeout_s = 30;
   double collective_timeout_s = 30;
-  double farewell_s = 0.5;  // how long a failing rank waits to hear from the one that it misses
-  std::stop_token abandon;  // ends a Join soon, with an error
+  double notice_timeout_s =
+      0.5;                 // how long a failing rank waits to hear from the one that it misses
+  std::stop_token cancel;  // ends a Join soon, with an error
 };
 
 // N ranks as N processes over c10d's Gloo, on one host or several. Tensors on a device go through
@@ -69,7 +70,7 @@ class GlooCommunicator : public Communicator {
   // its error is this rank's, as by Abort. When the group has ended it is asked to stop, and waited
   // for.
   using Work = std::function<absl::Status(const std::stop_token& stop)>;
-  absl::Status Accompany(const Work& work);
+  absl::Status RunWatched(const Work& work);
 
  private:
   explicit GlooCommunicator(const GlooOptions& options);
@@ -82,21 +83,21 @@ class GlooCommunicator : public Communicator {
   // Adds the transfers of `tensors` to in_flight_.
   enum class Direction { kReceive, kSend };
   absl::Status Post(Direction direction, int peer, int tag, std::span<const at::Tensor> tensors);
-  // For Accompany, from the work's thread.
-  void SayWorkDone(Deadline deadline);
+  // For RunWatched, from the work's thread.
+  void SendWorkDone(Deadline deadline);
   // Waits for in_flight_[index].
   absl::Status Await(size_t index, Deadline deadline);
   absl::Status Finish();
 
   // The end of the membership, noticed by a collective that misses `suspect`.
   absl::Status Fail(int suspect, const std::string& how);
-  void SayLost(int suspect, const std::string& how);
-  absl::Status FindCulprit(int suspect, std::string how);
+  void SendLostNotice(int suspect, const std::string& how);
+  absl::Status FindFailedRank(int suspect, std::string how);
   void CloseLocked();
 
   const int rank_;
   const int size_;
-  const double farewell_s_;
+  const double notice_timeout_s_;
   double timeout_s_;
   int64_t bytes_received_ = 0;
   HostStaging staging_;
@@ -107,9 +108,9 @@ class GlooCommunicator : public Communicator {
   bool over_ = false;    // nothing is posted any more
   absl::Status status_;  // why; set by the time that Abort, or the owner's failing call, returns
   std::unique_ptr<GlooMesh> collectives_;
-  std::unique_ptr<LastWords> last_words_;
+  std::unique_ptr<AbortNotices> notices_;
   std::vector<GlooTransfer> in_flight_;
-  std::stop_source work_;  // of the latest Accompany
+  std::stop_source work_;  // of the latest RunWatched
 };
 
 }  // namespace tessera

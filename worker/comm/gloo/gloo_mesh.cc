@@ -2,14 +2,13 @@
 
 // The one file that sees Gloo's own headers. They are another version's than the Gloo inside
 // libtorch, so that nothing of Gloo is constructed or called here: c10d does.
-#include <exception>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/exception_status.h"
 #include "worker/comm/gloo/group_store.h"
-#include "worker/comm/torch_error.h"
 
 namespace tessera {
 
@@ -27,9 +26,9 @@ absl::StatusOr<std::shared_ptr<GlooDevice>> MakeGlooDevice(const std::string& in
   try {
     return std::make_shared<GlooDevice>(
         c10d::ProcessGroupGloo::createDeviceForHostname(interface_address));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(
-        absl::StrCat("interface address '", interface_address, "': ", ErrorText(error)));
+  } catch (...) {
+    return absl::UnavailableError(absl::StrCat("interface address '", interface_address,
+                                               "': ", MessageFromCurrentException()));
   }
 }
 
@@ -71,8 +70,9 @@ absl::StatusOr<std::unique_ptr<GlooMesh>> GlooMesh::Connect(
     auto group = std::make_unique<Group>(Group{
         c10::make_intrusive<c10d::ProcessGroupGloo>(prefixed, rank, size, std::move(options))});
     return std::unique_ptr<GlooMesh>(new GlooMesh(std::move(group)));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("connecting '", name, "': ", ErrorText(error)));
+  } catch (...) {
+    return absl::UnavailableError(
+        absl::StrCat("connecting '", name, "': ", MessageFromCurrentException()));
   }
 }
 

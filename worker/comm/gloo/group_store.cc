@@ -16,9 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
-#include "worker/comm/gloo/dns_pause.h"
+#include "worker/base/exception_status.h"
+#include "worker/comm/gloo/scoped_no_dns.h"
 #include "worker/comm/rank_error.h"
-#include "worker/comm/torch_error.h"
 
 namespace tessera {
 
@@ -34,8 +34,9 @@ constexpr int kConnectTries = 4;
 constexpr int kHost = 0;  // the rank
 constexpr std::chrono::milliseconds kPollInterval(5);
 
-std::string StoreLost(const std::exception& error) {
-  return absl::StrCat("the group's store: ", ErrorText(error));
+// While an exception of the store is being handled.
+std::string StoreLost() {
+  return absl::StrCat("the group's store: ", MessageFromCurrentException());
 }
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
@@ -98,36 +99,38 @@ absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Host(const std::string& 
   options.waitWorkers = false;
   options.masterListenFd = listener;  // the store closes it
   try {
-    const DnsPause pause;
+    const ScopedNoDns no_dns;
     auto store = c10::make_intrusive<c10d::TCPStore>(address, options);
     auto handle = std::make_unique<Handle>(Handle{std::move(store)});
     return std::unique_ptr<GroupStore>(new GroupStore(std::move(handle), options.port));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("hosting the group's store: ", ErrorText(error)));
+  } catch (...) {
+    return absl::UnavailableError(
+        absl::StrCat("hosting the group's store: ", MessageFromCurrentException()));
   }
 }
 
 absl::StatusOr<std::unique_ptr<GroupStore>> GroupStore::Connect(const std::string& host, int port,
                                                                 Deadline deadline,
-                                                                std::stop_token abandon) {
+                                                                std::stop_token cancel) {
   const absl::StatusOr<std::string> address = NumericAddress(host);
   if (!address.ok()) {
     return RanksLostError({&kHost, 1}, std::string(address.status().message()));
   }
-  auto cutter = std::make_unique<ConnectionCutter>(*address, port, deadline, std::move(abandon));
+  auto connection_timeout =
+      std::make_unique<ConnectionTimeout>(*address, port, deadline, std::move(cancel));
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.waitWorkers = false;
   options.timeout = TimeLeft(deadline) / kConnectTries;
   try {
-    const DnsPause pause;
+    const ScopedNoDns no_dns;
     auto store = c10::make_intrusive<c10d::TCPStore>(*address, options);
     auto handle = std::make_unique<Handle>(Handle{std::move(store)});
     std::unique_ptr<GroupStore> result(new GroupStore(std::move(handle), port));
-    result->cutter_ = std::move(cutter);
+    result->connection_timeout_ = std::move(connection_timeout);
     return result;
-  } catch (const std::exception& error) {
-    return RanksLostError({&kHost, 1}, StoreLost(error));
+  } catch (...) {
+    return RanksLostError({&kHost, 1}, StoreLost());
   }
 }
 
@@ -160,8 +163,8 @@ GroupStore::Round GroupStore::Gather(const std::string& name, int rank, int size
   round.texts.reserve(size);
   for (const std::string& key : keys) round.texts.push_back(store().get_to_str(key));
   return round;
-} catch (const std::exception& error) {
-  return Round{.texts = {}, .missing = {kHost}, .how = StoreLost(error)};
+} catch (...) {
+  return Round{.texts = {}, .missing = {kHost}, .how = StoreLost()};
 }
 
 }  // namespace tessera

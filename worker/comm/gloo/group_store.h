@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/comm/deadline.h"
-#include "worker/comm/gloo/connection_cutter.h"
+#include "worker/comm/gloo/connection_timeout.h"
 
 namespace c10d {
 class Store;
@@ -24,11 +24,11 @@ class GroupStore {
   // be bound.
   static absl::StatusOr<std::unique_ptr<GroupStore>> Host(const std::string& bind_address);
 
-  // A client of another process's store, fit for use until the deadline or until `abandon` is
+  // A client of another process's store, fit for use until the deadline or until `cancel` is
   // requested; what waits for the store then, fails. UNAVAILABLE names rank 0, the host.
   static absl::StatusOr<std::unique_ptr<GroupStore>> Connect(const std::string& host, int port,
                                                              Deadline deadline,
-                                                             std::stop_token abandon = {});
+                                                             std::stop_token cancel = {});
   ~GroupStore();
 
   int port() const { return port_; }
@@ -54,7 +54,7 @@ class GroupStore {
   struct Handle;
   GroupStore(std::unique_ptr<Handle> handle, int port);
 
-  std::unique_ptr<ConnectionCutter> cutter_;  // clients only
+  std::unique_ptr<ConnectionTimeout> connection_timeout_;  // clients only
   std::unique_ptr<Handle> handle_;
   int port_;
 };

@@ -5,17 +5,16 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/sleep.h"
 #include "common/base/status_macros.h"
-#include "worker/comm/process_fuse.h"
-#include "worker/comm/torch_error.h"
+#include "worker/base/exception_status.h"
+#include "worker/comm/process_watchdog.h"
 
 namespace tessera {
 namespace {
@@ -25,7 +24,7 @@ namespace {
 constexpr double kControlShare = 0.5;
 
 // How a rank introduces itself, between processes of the same build.
-struct Card {
+struct PeerInfo {
   char gpu[128];
   NcclUniqueId id;  // rank 0's counts
 };
@@ -34,34 +33,29 @@ c10::Stream CurrentStream(at::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
 }
 
-absl::StatusOr<std::vector<Card>> ExchangeCards(GlooCommunicator& control, const Card& mine) {
-  std::vector<Card> cards(control.size());
-  cards[control.rank()] = mine;
+absl::StatusOr<std::vector<PeerInfo>> ExchangePeerInfo(GlooCommunicator& control,
+                                                       const PeerInfo& mine) {
+  std::vector<PeerInfo> peers(control.size());
+  peers[control.rank()] = mine;
   std::vector<std::vector<at::Tensor>> pieces;
-  pieces.reserve(cards.size());
-  for (Card& card : cards) pieces.push_back({at::from_blob(&card, {sizeof(Card)}, at::kByte)});
+  pieces.reserve(peers.size());
+  for (PeerInfo& peer : peers)
+    pieces.push_back({at::from_blob(&peer, {sizeof(PeerInfo)}, at::kByte)});
   TESSERA_RETURN_IF_ERROR(control.AllGather(pieces));
-  for (Card& card : cards) card.gpu[sizeof(card.gpu) - 1] = '\0';
-  return cards;
+  for (PeerInfo& peer : peers) peer.gpu[sizeof(peer.gpu) - 1] = '\0';
+  return peers;
 }
 
-absl::Status CheckGpus(const std::vector<Card>& cards) {
-  for (size_t second = 1; second < cards.size(); ++second) {
+absl::Status CheckGpus(const std::vector<PeerInfo>& peers) {
+  for (size_t second = 1; second < peers.size(); ++second) {
     for (size_t first = 0; first < second; ++first) {
-      if (std::strcmp(cards[first].gpu, cards[second].gpu) != 0) continue;
+      if (std::strcmp(peers[first].gpu, peers[second].gpu) != 0) continue;
       return absl::FailedPreconditionError(absl::StrFormat(
           "ranks %d and %d share a GPU (%s): NCCL wants one for each rank, Gloo does not", first,
-          second, cards[first].gpu));
+          second, peers[first].gpu));
     }
   }
   return absl::OkStatus();
-}
-
-void AwaitStop(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait(lock, stop, [] { return false; });
 }
 
 }  // namespace
@@ -75,7 +69,7 @@ absl::StatusOr<std::unique_ptr<NcclCommunicator>> NcclCommunicator::Join(const N
   std::unique_ptr<NcclCommunicator> communicator(
       new NcclCommunicator(options, std::move(control), std::move(nccl)));
   communicator->SetTimeout(options.control.join_timeout_s * (1 - kControlShare) / 2);
-  const std::stop_callback abandon(options.control.abandon, [&] {
+  const std::stop_callback cancel(options.control.cancel, [&] {
     communicator->Abort(absl::CancelledError("the join was abandoned"));
   });
   TESSERA_RETURN_IF_ERROR(communicator->Connect(options.gpu));
@@ -97,20 +91,20 @@ NcclCommunicator::~NcclCommunicator() {
 }
 
 absl::Status NcclCommunicator::Connect(const std::string& gpu) {
-  Card mine = {};
+  PeerInfo mine = {};
   gpu.copy(mine.gpu, sizeof(mine.gpu) - 1);
   if (rank() == 0) {
     const NcclResult result = nccl_.get_unique_id(&mine.id);
-    if (result != NcclResult::kSuccess) return CallOff(ErrorOf(result));
+    if (result != NcclResult::kSuccess) return AbortWith(ErrorOf(result));
   }
-  TESSERA_ASSIGN_OR_RETURN(const std::vector<Card> cards, ExchangeCards(*control_, mine));
-  const absl::Status distinct = CheckGpus(cards);
-  if (!distinct.ok()) return CallOff(distinct);
-  return control_->Accompany(
-      [&](const std::stop_token& stop) { return Initialise(cards.front().id, stop); });
+  TESSERA_ASSIGN_OR_RETURN(const std::vector<PeerInfo> peers, ExchangePeerInfo(*control_, mine));
+  const absl::Status distinct = CheckGpus(peers);
+  if (!distinct.ok()) return AbortWith(distinct);
+  return control_->RunWatched(
+      [&](const std::stop_token& stop) { return Initialise(peers.front().id, stop); });
 }
 
-absl::Status NcclCommunicator::CallOff(const absl::Status& reason) {
+absl::Status NcclCommunicator::AbortWith(const absl::Status& reason) {
   Abort(reason);
   return reason;
 }
@@ -119,8 +113,8 @@ absl::Status NcclCommunicator::Initialise(const NcclUniqueId& id, const std::sto
   const c10::DeviceGuard guard(device_);
   NcclConfig config;
   return Await(nccl_.comm_init_rank_config(&comm_, size(), id, rank(), &config), stop);
-} catch (const std::exception& error) {
-  return absl::InternalError(ErrorText(error));
+} catch (...) {
+  return StatusFromCurrentException();
 }
 
 absl::Status NcclCommunicator::AllGather(std::span<const std::vector<at::Tensor>> pieces) {
@@ -129,7 +123,7 @@ absl::Status NcclCommunicator::AllGather(std::span<const std::vector<at::Tensor>
   if (on_device) {
     stream_ = CurrentStream(device_);
     const absl::Status status =
-        control_->Accompany([&](const std::stop_token& stop) { return Exchange(pieces, stop); });
+        control_->RunWatched([&](const std::stop_token& stop) { return Exchange(pieces, stop); });
     if (!status.ok()) {
       Close();
       return status;
@@ -165,8 +159,8 @@ absl::Status NcclCommunicator::Exchange(Pieces pieces, const std::stop_token& st
   }
   const NcclResult ended = nccl_.group_end();  // also after an error
   return Await(failure == NcclResult::kSuccess ? ended : failure, stop);
-} catch (const std::exception& error) {
-  return absl::InternalError(ErrorText(error));
+} catch (...) {
+  return StatusFromCurrentException();
 }
 
 absl::Status NcclCommunicator::Await(NcclResult result, const std::stop_token& stop) {
@@ -178,7 +172,7 @@ absl::Status NcclCommunicator::Await(NcclResult result, const std::stop_token& s
     if (asked != NcclResult::kSuccess) result = asked;
   }
   // Another rank is gone, which is no error of this one; the control connections tell which.
-  if (result == NcclResult::kRemoteError) AwaitStop(stop);
+  if (result == NcclResult::kRemoteError) SleepUntilStop(stop);
   return ErrorOf(result);
 }
 
@@ -192,12 +186,13 @@ absl::Status NcclCommunicator::ErrorOf(NcclResult result) const {
 
 void NcclCommunicator::Close() {
   if (comm_ == nullptr) return;
-  const ProcessFuse fuse(abort_limit_s_, "ncclCommAbort");
+  const ProcessWatchdog watchdog(abort_limit_s_, "ncclCommAbort");
   nccl_.comm_abort(std::exchange(comm_, nullptr));
   try {
     stream_.synchronize();
-  } catch (const std::exception& error) {
-    EndProcess(absl::StrCat("the device is in error after ncclCommAbort: ", ErrorText(error)));
+  } catch (...) {
+    EndProcess(absl::StrCat("the device is in error after ncclCommAbort: ",
+                            MessageFromCurrentException()));
   }
 }
 

@@ -58,7 +58,7 @@ class NcclCommunicator : public Communicator {
                    NcclLibrary nccl);
 
   absl::Status Connect(const std::string& gpu);
-  absl::Status CallOff(const absl::Status& reason);
+  absl::Status AbortWith(const absl::Status& reason);
 
   // These return soon after a request to stop, with any error.
   absl::Status Initialise(const NcclUniqueId& id, const std::stop_token& stop);

@@ -1,16 +1,20 @@
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
-// The CUDA kernels behind worker/kernels/fused_ops.h and fp8_ops.h, over raw device memory: no
-// tensors here, so that nvcc need not read ATen. Every function enqueues on `stream` of the current
-// device and returns the launch's error; nothing is checked beyond what is said here. Sums and
-// products are float32. A result is rounded to the element type wherever the ATen twin rounds, so
-// that a kernel differs from its twin by the order of its sums and the last bit of rsqrt and tanh
-// alone. Any width and alignment; accesses are 16 bytes wide where width and places allow it.
+struct CUstream_st;
+
+// The CUDA kernels behind the ops of worker/kernels, over raw device memory. There are no tensors
+// here, so that nvcc need not read ATen, and nothing of CUDA's headers, so that a build without
+// CUDA reads this file too. The files OP_cuda.cu define them. Every function enqueues on `stream`
+// of the current device; nothing is checked beyond what is said here. Sums and products are
+// float32. A result is rounded to the element type wherever the ATen twin rounds, so that a kernel
+// differs from its twin by the order of its sums and the last bit of rsqrt and tanh alone. Any
+// width and alignment; accesses are 16 bytes wide where width and places allow it.
 namespace tessera::cuda {
+
+using Stream = CUstream_st*;      // a cudaStream_t
+using LaunchError = const char*;  // what CUDA says of it; null where the launch succeeded
 
 enum class Element { kFloat32, kBFloat16, kFloat16 };
 
@@ -36,9 +40,9 @@ struct Extent {
 };
 
 // y = layer_norm(x) * (1 + scale) + shift.
-cudaError_t LayerNormModulate(Element type, const Extent& extent, const ConstRows& x,
+LaunchError LayerNormModulate(Element type, const Extent& extent, const ConstRows& x,
                               const Vectors& shift, const Vectors& scale, float eps, const Rows& y,
-                              cudaStream_t stream);
+                              Stream stream);
 
 // Rows of FP8 (E4M3) without gaps, one after the other, and a scale for each.
 struct Fp8Matrix {
@@ -47,9 +51,9 @@ struct Fp8Matrix {
 };
 
 // The same, quantised: scale = largest magnitude / 448, value = y / scale.
-cudaError_t LayerNormModulateFp8(Element type, const Extent& extent, const ConstRows& x,
+LaunchError LayerNormModulateFp8(Element type, const Extent& extent, const ConstRows& x,
                                  const Vectors& shift, const Vectors& scale, float eps,
-                                 const Fp8Matrix& y, cudaStream_t stream);
+                                 const Fp8Matrix& y, Stream stream);
 
 // Rows made of two others, of which either may be 0 wide.
 struct RowParts {
@@ -58,20 +62,20 @@ struct RowParts {
 };
 
 // y = [head | gelu(tail)], quantised. `rows`: of each batch item.
-cudaError_t QuantizeRows(Element type, int64_t batch, int64_t rows, const RowParts& x,
-                         const Fp8Matrix& y, cudaStream_t stream);
+LaunchError QuantizeRows(Element type, int64_t batch, int64_t rows, const RowParts& x,
+                         const Fp8Matrix& y, Stream stream);
 
 // y = value * scale; y [rows, width] without gaps.
-cudaError_t DequantizeRows(Element type, int64_t rows, int64_t width, const Fp8Matrix& x, void* y,
-                           cudaStream_t stream);
+LaunchError DequantizeRows(Element type, int64_t rows, int64_t width, const Fp8Matrix& x, void* y,
+                           Stream stream);
 
 // x += gate * y.
-cudaError_t GatedAdd(Element type, const Extent& extent, const Rows& x, const Vectors& gate,
-                     const ConstRows& y, cudaStream_t stream);
+LaunchError GatedAdd(Element type, const Extent& extent, const Rows& x, const Vectors& gate,
+                     const ConstRows& y, Stream stream);
 
 // y = gelu(x), tanh approximation. y may be x.
-cudaError_t GeluTanh(Element type, const Extent& extent, const ConstRows& x, const Rows& y,
-                     cudaStream_t stream);
+LaunchError GeluTanh(Element type, const Extent& extent, const ConstRows& x, const Rows& y,
+                     Stream stream);
 
 struct HeadRows {
   ConstRows q, k, v;  // rows of heads * head_dim elements
@@ -89,13 +93,13 @@ struct RopeAngles {
 
 // out.q = rope(rms_norm(raw.q) * q_weight) for each head, out.k likewise, out.v = raw.v. Weights:
 // head_dim elements. An output may be its own input.
-cudaError_t NormRopeQkv(Element type, const HeadExtent& extent, const HeadRows& raw,
+LaunchError NormRopeQkv(Element type, const HeadExtent& extent, const HeadRows& raw,
                         const void* q_weight, const void* k_weight, const RopeAngles& angles,
-                        float eps, const MutableHeadRows& out, cudaStream_t stream);
+                        float eps, const MutableHeadRows& out, Stream stream);
 
 // latents += velocity * change, `change` rounded to the element type. Dense.
-cudaError_t EulerUpdate(Element type, int64_t count, void* latents, const void* velocity,
-                        float change, cudaStream_t stream);
+LaunchError EulerUpdate(Element type, int64_t count, void* latents, const void* velocity,
+                        float change, Stream stream);
 
 // A picture [batch, 3, height, width] with these strides, in elements.
 struct Picture {
@@ -106,6 +110,6 @@ struct Picture {
 
 // rgb [batch, height, width, 3] = round(clamp(x / 2 + 0.5, 0, 1) * 255), half to even. A few
 // megabytes once a picture: one thread a pixel, no wide accesses.
-cudaError_t PictureToRgb8(Element type, const Picture& picture, uint8_t* rgb, cudaStream_t stream);
+LaunchError PictureToRgb8(Element type, const Picture& picture, uint8_t* rgb, Stream stream);
 
 }  // namespace tessera::cuda

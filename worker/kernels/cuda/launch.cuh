@@ -20,10 +20,11 @@ inline int ThreadsFor(int64_t items) {
 }
 
 template <typename... Parameters, typename... Arguments>
-cudaError_t Launch(void (*kernel)(Parameters...), int64_t blocks, int threads, cudaStream_t stream,
+LaunchError Launch(void (*kernel)(Parameters...), int64_t blocks, int threads, Stream stream,
                    const Arguments&... arguments) {
-  if (blocks == 0) return cudaSuccess;
-  return LaunchKernel(kernel, blocks, threads, stream, arguments...);
+  if (blocks == 0) return nullptr;
+  const cudaError_t error = LaunchKernel(kernel, blocks, threads, stream, arguments...);
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
 }
 
 // What has to lie on multiples of 16 bytes for a kernel to use wide accesses.
@@ -55,7 +56,7 @@ class Alignment {
 
 // Calls f(T{}, lanes), where the second is a std::integral_constant: kWideLanes<T> or kNarrowLanes.
 template <int kNarrowLanes, typename F>
-cudaError_t Dispatch(Element type, const Alignment& alignment, const F& f) {
+LaunchError Dispatch(Element type, const Alignment& alignment, const F& f) {
   const auto with = [&](auto element) {
     using T = decltype(element);
     return alignment.wide() ? f(element, std::integral_constant<int, kWideLanes<T>>())
@@ -69,7 +70,7 @@ cudaError_t Dispatch(Element type, const Alignment& alignment, const F& f) {
     case Element::kFloat16:
       return with(__half());
   }
-  return cudaErrorInvalidValue;
+  return "no such element type";
 }
 
 // The row of `rows` that this block computes; blocks are numbered batch item by batch item.

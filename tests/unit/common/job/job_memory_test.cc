@@ -13,19 +13,28 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// 8 image tokens and 4 text tokens.
+constexpr StepSchedule kExactSteps = {.sync_steps = 1, .refresh_every = 1};
+constexpr StepSchedule kStaleSteps = {.sync_steps = 1, .refresh_every = 0};
+
+// 8 image tokens and 4 text tokens; no step is stale.
 JobSize Small() {
-  return {.width = 64, .height = 32, .images = 1, .steps = 3, .text_tokens = 4, .image_tokens = 8};
+  return {.width = 64,
+          .height = 32,
+          .images = 1,
+          .steps = 3,
+          .text_tokens = 4,
+          .image_tokens = 8,
+          .schedule = kExactSteps};
 }
 
 TEST(JobMemoryTest, LayersShareABufferUnlessKeysAndValuesOutliveTheirStep) {
   const MemoryCosts costs = {.layers = 10, .kv_row = 100};
   JobSize size = Small();
-  size.stale_steps = true;
+  size.schedule = kStaleSteps;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 12 * 100);  // one rank has no stale steps
   size.ranks = 3;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 10 * 12 * 100);
-  size.stale_steps = false;
+  size.schedule = kExactSteps;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 12 * 100);
 }
 
@@ -41,7 +50,7 @@ TEST(JobMemoryTest, OneLayerIsOpenWhereLayersAreStoredPacked) {
   const MemoryCosts costs = {.layers = 10, .kv_row = 60, .open_layer_row = 100};
   JobSize size = Small();
   size.ranks = 2;
-  size.stale_steps = true;
+  size.schedule = kStaleSteps;
   size.true_cfg = true;
   EXPECT_EQ(NeedOf(size, costs).kv_cache, 2 * 12 * (10 * 60 + 100));
 }
@@ -51,7 +60,7 @@ TEST(JobMemoryTest, ARankComputesTheLongestChunks) {
   JobSize size = Small();
   size.ranks = 3;
   EXPECT_EQ(NeedOf(size, costs).activations, (2 + 3) * 100);
-  size.replicated_text = true;
+  size.text_mode = TextMode::kReplicated;
   EXPECT_EQ(NeedOf(size, costs).activations, (4 + 3) * 100);
 }
 
@@ -66,7 +75,7 @@ TEST(JobMemoryTest, RecordedStepsKeepTheirActivationsBesideAllElse) {
   EXPECT_EQ(NeedOf(size, costs).recorded, 12 * 100);
   size.ranks = 3;
   EXPECT_EQ(NeedOf(size, costs).recorded, 0);  // every step exchanges
-  size.stale_steps = true;
+  size.schedule = kStaleSteps;
   const MemoryNeed need = NeedOf(size, costs);
   EXPECT_EQ(need.recorded, (2 + 3) * 100);
   EXPECT_EQ(need.activations, 64 * 32);

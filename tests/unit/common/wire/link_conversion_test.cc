@@ -27,8 +27,18 @@ TEST(PixelChunksTest, AWholeNumberOfMebibytesEndsWithoutAnEmptyChunk) {
   EXPECT_EQ(MakePixelChunks(Key("j", 1, 2), {std::string(2 * kMiB, 'a')}).size(), 2u);
 }
 
+TEST(LinkMessagesTest, AStageArrivesUnlessTheServerAloneKnowsIt) {
+  for (const JobStage stage :
+       {JobStage::kMemoryPlan, JobStage::kTextEncode, JobStage::kDenoise, JobStage::kVaeDecode}) {
+    EXPECT_EQ(FromProto(ToProto(stage)), stage);
+  }
+  EXPECT_EQ(FromProto(ToProto(JobStage::kQueue)), std::nullopt);
+  EXPECT_EQ(FromProto(ToProto(JobStage::kPng)), std::nullopt);
+  EXPECT_EQ(FromProto(static_cast<internal::v1::JobStage>(99)), std::nullopt);
+}
+
 TEST(LinkMessagesTest, ARequestArrivesWithEveryField) {
-  internal::v1::ImageRequest message;
+  v1::GenerateImageRequest message;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"pb(
                                                               prompt: "a"
                                                               prompt_2: "b"
@@ -44,7 +54,7 @@ TEST(LinkMessagesTest, ARequestArrivesWithEveryField) {
                                                               seed: 18446744073709551615
                                                               sync_steps: 2
                                                               refresh_every: 5
-                                                              replicate_text: true)pb",
+                                                              text_mode: TEXT_MODE_REPLICATED)pb",
                                                             &message));
   const ImageRequest request = FromProto(message);
   EXPECT_EQ(request.prompt, "a");
@@ -65,7 +75,7 @@ TEST(LinkMessagesTest, ARequestArrivesWithEveryField) {
 }
 
 TEST(LinkMessagesTest, WhatARequestLeavesOutStaysAbsent) {
-  const ImageRequest request = FromProto(internal::v1::ImageRequest());
+  const ImageRequest request = FromProto(v1::GenerateImageRequest());
   EXPECT_FALSE(request.prompt_2.has_value());
   EXPECT_FALSE(request.negative_prompt.has_value());
   EXPECT_FALSE(request.negative_prompt_2.has_value());

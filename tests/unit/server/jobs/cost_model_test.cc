@@ -5,8 +5,12 @@
 namespace tessera {
 namespace {
 
-JobShape Shape(int size, int steps) {
-  return {.width = size, .height = size, .max_sequence_length = 512, .steps = steps};
+JobSize Size(int side, int steps) {
+  return {.width = side,
+          .height = side,
+          .steps = steps,
+          .text_tokens = 512,
+          .image_tokens = int64_t{side / 16} * (side / 16)};
 }
 
 internal::v1::JobReport Report(double text_encode_s, double denoise_s) {
@@ -19,13 +23,13 @@ internal::v1::JobReport Report(double text_encode_s, double denoise_s) {
 const TimePoint kNow = TimePoint(std::chrono::hours(1));
 
 TEST(CostModelTest, PredictsNothingBeforeAMeasurement) {
-  EXPECT_FALSE(CostModel().Predict(Shape(1024, 28), kNow).has_value());
+  EXPECT_FALSE(CostModel().Predict(Size(1024, 28), kNow).has_value());
 }
 
 TEST(CostModelTest, PredictsTheMeasuredShapeForAnyNumberOfSteps) {
   CostModel costs;
-  costs.Record(Shape(1024, 10), Report(1, 20), 24, kNow);
-  const auto prediction = costs.Predict(Shape(1024, 5), kNow);
+  costs.Record(Size(1024, 10), Report(1, 20), 24, kNow);
+  const auto prediction = costs.Predict(Size(1024, 5), kNow);
   ASSERT_TRUE(prediction.has_value());
   EXPECT_DOUBLE_EQ(prediction->step_s, 2);
   EXPECT_DOUBLE_EQ(prediction->finish_s, 3);
@@ -34,19 +38,19 @@ TEST(CostModelTest, PredictsTheMeasuredShapeForAnyNumberOfSteps) {
 
 TEST(CostModelTest, IsCertainOfTheFastestAfterTwoRunsAndForTenMinutes) {
   CostModel costs;
-  costs.Record(Shape(512, 10), Report(1, 50), 60, kNow);
-  EXPECT_FALSE(costs.Predict(Shape(512, 10), kNow)->fastest_s.has_value());
-  costs.Record(Shape(512, 10), Report(2, 20), 25, kNow);
-  ASSERT_TRUE(costs.Predict(Shape(512, 5), kNow)->fastest_s.has_value());
-  EXPECT_DOUBLE_EQ(*costs.Predict(Shape(512, 5), kNow)->fastest_s, 1 + 5 * 2 + 3);
-  EXPECT_TRUE(costs.Predict(Shape(512, 5), kNow + Seconds(600))->fastest_s.has_value());
-  EXPECT_FALSE(costs.Predict(Shape(512, 5), kNow + Seconds(601))->fastest_s.has_value());
+  costs.Record(Size(512, 10), Report(1, 50), 60, kNow);
+  EXPECT_FALSE(costs.Predict(Size(512, 10), kNow)->fastest_s.has_value());
+  costs.Record(Size(512, 10), Report(2, 20), 25, kNow);
+  ASSERT_TRUE(costs.Predict(Size(512, 5), kNow)->fastest_s.has_value());
+  EXPECT_DOUBLE_EQ(*costs.Predict(Size(512, 5), kNow)->fastest_s, 1 + 5 * 2 + 3);
+  EXPECT_TRUE(costs.Predict(Size(512, 5), kNow + Seconds(600))->fastest_s.has_value());
+  EXPECT_FALSE(costs.Predict(Size(512, 5), kNow + Seconds(601))->fastest_s.has_value());
 }
 
 TEST(CostModelTest, ScalesToOtherShapesWithoutBeingCertain) {
   CostModel costs;
-  for (int i = 0; i < 2; ++i) costs.Record(Shape(512, 10), Report(1, 10), 12, kNow);
-  const auto larger = costs.Predict(Shape(1024, 10), kNow);
+  for (int i = 0; i < 2; ++i) costs.Record(Size(512, 10), Report(1, 10), 12, kNow);
+  const auto larger = costs.Predict(Size(1024, 10), kNow);
   ASSERT_TRUE(larger.has_value());
   EXPECT_FALSE(larger->fastest_s.has_value());
   EXPECT_DOUBLE_EQ(larger->finish_s, 4);  // as the pixels
@@ -57,34 +61,24 @@ TEST(CostModelTest, ScalesToOtherShapesWithoutBeingCertain) {
 
 TEST(CostModelTest, TrueGuidanceCostsTwoPasses) {
   CostModel costs;
-  costs.Record(Shape(512, 10), Report(0, 10), 10, kNow);
-  JobShape guided = Shape(512, 10);
-  guided.passes = 2;
+  costs.Record(Size(512, 10), Report(0, 10), 10, kNow);
+  JobSize guided = Size(512, 10);
+  guided.true_cfg = true;
   EXPECT_DOUBLE_EQ(costs.Predict(guided, kNow)->step_s, 2);
 }
 
 TEST(CostModelTest, FollowsWhatItMeasures) {
   CostModel costs;
-  costs.Record(Shape(512, 1), Report(0, 2), 2, kNow);
-  for (int i = 0; i < 30; ++i) costs.Record(Shape(512, 1), Report(0, 6), 6, kNow);
-  EXPECT_NEAR(costs.Predict(Shape(512, 1), kNow)->step_s, 6, 1e-3);
+  costs.Record(Size(512, 1), Report(0, 2), 2, kNow);
+  for (int i = 0; i < 30; ++i) costs.Record(Size(512, 1), Report(0, 6), 6, kNow);
+  EXPECT_NEAR(costs.Predict(Size(512, 1), kNow)->step_s, 6, 1e-3);
 }
 
 TEST(CostModelTest, ForgetsOnDemand) {
   CostModel costs;
-  costs.Record(Shape(512, 1), Report(0, 2), 2, kNow);
+  costs.Record(Size(512, 1), Report(0, 2), 2, kNow);
   costs.Forget();
-  EXPECT_FALSE(costs.Predict(Shape(512, 1), kNow).has_value());
-}
-
-TEST(JobShapeTest, TrueGuidanceNeedsAScaleAboveOneAndANegativePrompt) {
-  v1::GenerateImageRequest request;
-  request.set_true_cfg_scale(4);
-  EXPECT_EQ(JobShape::Of(request).passes, 1);
-  request.set_negative_prompt("");
-  EXPECT_EQ(JobShape::Of(request).passes, 2);
-  request.set_true_cfg_scale(1);
-  EXPECT_EQ(JobShape::Of(request).passes, 1);
+  EXPECT_FALSE(costs.Predict(Size(512, 1), kNow).has_value());
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ class JobTest : public ::testing::Test {
     Job job({.id = "job-1", .request = {}, .submitted_at = TimePoint()}, listener_);
     v1::GenerateImageRequest effective;
     effective.set_num_inference_steps(2);
-    job.Resolve(effective);
+    job.Resolve(effective, {});
     return job;
   }
 
@@ -68,24 +68,28 @@ TEST_F(JobTest, TellsTheListenerOnceHowItEnds) {
 TEST_F(JobTest, CountsAttemptsAndStartsProgressOver) {
   Job job = MakeJob();
   job.StartAttempt(TimePoint(), 3);
+  job.SetStage(JobStage::kDenoise);
   job.SetStepsDone(2);
   job.RunAgain();
   job.StartAttempt(TimePoint(), 3);
   EXPECT_EQ(job.attempt().number, 2);
+  EXPECT_EQ(job.stage(), JobStage::kMemoryPlan);
   EXPECT_EQ(job.attempt().steps_done, 0);
 }
 
 TEST_F(JobTest, NamesItsStage) {
   Job job = MakeJob();
-  EXPECT_EQ(job.Stage(), "queue");
+  EXPECT_EQ(StageName(job.stage()), "queue");
   job.StartAttempt(TimePoint(), 3);
-  EXPECT_EQ(job.Stage(), "text_encode");
-  job.SetStepsDone(1);
-  EXPECT_EQ(job.Stage(), "denoise");
-  job.SetStepsDone(2);
-  EXPECT_EQ(job.Stage(), "vae_decode");
+  EXPECT_EQ(StageName(job.stage()), "memory_plan");
+  job.SetStage(JobStage::kTextEncode);
+  EXPECT_EQ(StageName(job.stage()), "text_encode");
+  job.SetStage(JobStage::kDenoise);
+  EXPECT_EQ(StageName(job.stage()), "denoise");
+  job.SetStage(JobStage::kVaeDecode);
+  EXPECT_EQ(StageName(job.stage()), "vae_decode");
   job.StartEncoding();
-  EXPECT_EQ(job.Stage(), "png");
+  EXPECT_EQ(StageName(job.stage()), "png");
 }
 
 TEST_F(JobTest, TellsAPositionOnlyWhenItChanges) {

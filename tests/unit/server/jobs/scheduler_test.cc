@@ -306,10 +306,19 @@ TEST_F(SchedulerTest, RefusesAWaitingJobOnceTheMemoryIsKnown) {
 TEST_F(SchedulerTest, AJobThatTheRanksThemselvesFoundTooLargeLeavesTheGroupWhole) {
   StartReady();
   const Submitted job = Submit();
-  FinishRun(absl::OutOfRangeError("memory plan: width 4096"));
+  FinishRun(absl::OutOfRangeError("memory_plan: width 4096"));
   ASSERT_EQ(job.listener->code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(job.listener->error()->reason, reason::kOutOfDeviceMemory);
   EXPECT_TRUE(h_.group.ready());
+}
+
+TEST_F(SchedulerTest, AnErrorNamesTheStageThatRankZeroBegan) {
+  StartReady();
+  const Submitted job = Submit();
+  h_.SayStage(links_[0], h_.RunningKey(links_[0]), internal::v1::JOB_STAGE_VAE_DECODE);
+  FinishRun(absl::InternalError("vae_decode: made to fail"));
+  EXPECT_EQ(job.listener->error()->metadata.at("stage"), "vae_decode");
+  EXPECT_THAT(job.listener->error()->message, HasSubstr("in vae_decode after 0 of"));
 }
 
 TEST_F(SchedulerTest, DrainFinishesAdmittedJobsAndRefusesNewOnes) {

@@ -39,12 +39,7 @@ void SetDeadline(double deadline_s, grpc::ClientContext& context) {
 
 // The pixels that fake workers made for a call.
 std::string FakePixels(const v1::GenerationMetadata& metadata, int image_index) {
-  internal::v1::ImageRequest request;
-  request.set_prompt(metadata.effective_request().prompt());
-  request.set_seed(metadata.effective_request().seed());
-  request.set_width(metadata.effective_request().width());
-  request.set_height(metadata.effective_request().height());
-  return testing::FakePicture(request, image_index);
+  return testing::FakePicture(metadata.effective_request(), image_index);
 }
 
 // The client's side of a stream.

@@ -87,6 +87,12 @@ class GroupHarness {
     SetOutcome(outcome, *message.mutable_group_joined()->mutable_outcome());
     Say(link, message);
   }
+  void SayStage(const Link& link, const internal::v1::JobKey& key, internal::v1::JobStage stage) {
+    internal::v1::ConnectRequest message;
+    *message.mutable_stage_begun()->mutable_key() = key;
+    message.mutable_stage_begun()->set_stage(stage);
+    Say(link, message);
+  }
   void SayStep(const Link& link, const internal::v1::JobKey& key, int step) {
     internal::v1::ConnectRequest message;
     *message.mutable_step_done()->mutable_key() = key;

@@ -12,10 +12,14 @@ class RecordingGroupListener final : public WorkerGroup::Listener {
  public:
   void OnModelKnown(const ModelInfo&) override {}
   void OnGroupChanged() override { ++changed; }
+  void OnStageBegun(const internal::v1::JobKey&, JobStage stage) override {
+    stages.push_back(stage);
+  }
   void OnStepDone(const internal::v1::JobKey&, int step) override { steps.push_back(step); }
   void OnRunFinished(RunResult result) override { results.push_back(std::move(result)); }
 
   int changed = 0;
+  std::vector<JobStage> stages;
   std::vector<int> steps;
   std::vector<RunResult> results;
 };

@@ -185,6 +185,16 @@ TEST_F(WorkerGroupTest, DropsStaleMessages) {
   EXPECT_THAT(listener_.results[0].pictures, ElementsAre("rights"));
 }
 
+TEST_F(WorkerGroupTest, PassesOnTheStagesThatRankZeroBegins) {
+  const auto links = MakeReady();
+  const auto key = Run();
+  h_.SayStage(links[0], key, internal::v1::JOB_STAGE_TEXT_ENCODE);
+  h_.SayStage(links[1], key, internal::v1::JOB_STAGE_DENOISE);      // not rank 0
+  h_.SayStage(links[0], key, internal::v1::JOB_STAGE_UNSPECIFIED);  // no stage
+  h_.SayStage(links[0], key, internal::v1::JOB_STAGE_VAE_DECODE);
+  EXPECT_THAT(listener_.stages, ElementsAre(JobStage::kTextEncode, JobStage::kVaeDecode));
+}
+
 TEST_F(WorkerGroupTest, AStepNumberFromAWorkerIsKeptInRange) {
   const auto links = MakeReady();
   const auto key = Run();

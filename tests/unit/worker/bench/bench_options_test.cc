@@ -37,10 +37,10 @@ TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {
 
 TEST(BenchOptionsTest, AtenComputesUnlessToldOtherwise) {
   const BenchOptions options = Parse({});
-  EXPECT_EQ(options.kernels, CudaKernels::kAten);
-  EXPECT_EQ(options.gemm, Gemm::kAten);
-  EXPECT_EQ(options.step_graphs, StepGraphs::kOff);
-  EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kExact);
+  EXPECT_EQ(options.kernels.cuda_kernels, CudaKernels::kAten);
+  EXPECT_EQ(options.kernels.gemm, Gemm::kAten);
+  EXPECT_EQ(options.kernels.step_graphs, StepGraphs::kOff);
+  EXPECT_EQ(options.kernels.fp8_accumulation, Fp8Accumulation::kExact);
   EXPECT_EQ(options.attention, Attention::kAuto);
 }
 
@@ -48,10 +48,10 @@ TEST(BenchOptionsTest, EveryKernelHasItsName) {
   const BenchOptions options =
       Parse({"--kernels", "fused", "--step-graphs", "on", "--gemm", "cublaslt",
              "--fp8-accumulation", "fast", "--attention", "flash"});
-  EXPECT_EQ(options.kernels, CudaKernels::kFused);
-  EXPECT_EQ(options.gemm, Gemm::kCublasLt);
-  EXPECT_EQ(options.step_graphs, StepGraphs::kOn);
-  EXPECT_EQ(options.fp8_accumulation, Fp8Accumulation::kFast);
+  EXPECT_EQ(options.kernels.cuda_kernels, CudaKernels::kFused);
+  EXPECT_EQ(options.kernels.gemm, Gemm::kCublasLt);
+  EXPECT_EQ(options.kernels.step_graphs, StepGraphs::kOn);
+  EXPECT_EQ(options.kernels.fp8_accumulation, Fp8Accumulation::kFast);
   EXPECT_EQ(options.attention, Attention::kFlash);
   EXPECT_EQ(Parse({"--attention", "cudnn"}).attention, Attention::kCudnn);
   EXPECT_EQ(Parse({"--attention", "efficient"}).attention, Attention::kEfficient);

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/plan/chunk_layout.h"
 #include "worker/bench/bench_options.h"
-#include "worker/parallel/chunk_layout.h"
 
 namespace tessera {
 namespace {

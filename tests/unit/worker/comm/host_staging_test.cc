@@ -34,7 +34,7 @@ TEST(HostStagingTest, CarriesEveryRanksPieceAcross) {
     std::vector<std::vector<std::vector<at::Tensor>>> runs;
     for (int rank = 0; rank < kSize; ++rank) {
       pieces.push_back(Pieces(rank));
-      runs.push_back(staging[rank].Bring(pieces[rank], rank));
+      runs.push_back(staging[rank].CopyToHost(pieces[rank], rank));
     }
     for (int from = 0; from < kSize; ++from) {
       for (int to = 0; to < kSize; ++to) {
@@ -44,7 +44,7 @@ TEST(HostStagingTest, CarriesEveryRanksPieceAcross) {
       }
     }
     for (int rank = 0; rank < kSize; ++rank) {
-      staging[rank].Return(pieces[rank], rank);
+      staging[rank].CopyToDevice(pieces[rank], rank);
       for (int owner = 0; owner < kSize; ++owner) {
         const std::vector<at::Tensor> expected = Piece(owner);
         for (size_t i = 0; i < expected.size(); ++i) {

@@ -4,13 +4,16 @@
 #include <cmath>
 
 #include "tests/support/gpu.h"
-#include "worker/kernels/cublaslt.h"
-#include "worker/kernels/device_graph.h"
-#include "worker/kernels/fp8_ops.h"
-#include "worker/kernels/linear_ops.h"
+#include "worker/kernels/cuda/device_graph.h"
+#include "worker/kernels/fp8_rows.h"
+#include "worker/kernels/linear/cublaslt.h"
+#include "worker/kernels/linear/fp8_linear.h"
+#include "worker/kernels/linear/linear.h"
 
 namespace tessera {
 namespace {
+
+constexpr KernelChoice kByCublasLt = {.gemm = Gemm::kCublasLt};
 
 struct Sizes {
   int64_t rows, in, out;
@@ -26,10 +29,8 @@ class CublasLtGpuTest : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   void SetUp() override {
     TESSERA_SKIP_WITHOUT_GPU();
-    SetGemm(Gemm::kCublasLt);
     at::manual_seed(7);
   }
-  void TearDown() override { SetGemm(Gemm::kAten); }
 
   static at::Tensor Random(at::IntArrayRef sizes, double scale = 1) {
     return (at::randn(sizes, at::kFloat) * scale).to(at::kCUDA, GetParam());
@@ -61,8 +62,8 @@ TEST_P(CublasLtGpuTest, LinearAndLinearGelu) {
     const at::Tensor x = Random({2, s.rows + 3, s.in}).narrow(1, 1, s.rows);
     const at::Tensor weight = RandomWeight(s), bias = Random({s.out});
     const at::Tensor exact = Exact(x, weight, bias);
-    ExpectNear(exact, LinearOp(x, weight, bias), Tolerance(), s);
-    ExpectNear(at::gelu(exact, "tanh"), LinearGelu(x, weight, bias), Tolerance(), s);
+    ExpectNear(exact, LinearOp(x, weight, bias, kByCublasLt), Tolerance(), s);
+    ExpectNear(at::gelu(exact, "tanh"), LinearGelu(x, weight, bias, kByCublasLt), Tolerance(), s);
   }
 }
 
@@ -74,7 +75,7 @@ TEST_P(CublasLtGpuTest, LinearGeluBesideOtherFeatures) {
       const at::Tensor weight = RandomWeight(s), bias = Random({s.out});
       const at::Tensor wide = Random({s.rows, gap + s.out}), left = wide.narrow(1, 0, gap).clone();
       at::Tensor right = wide.narrow(1, gap, s.out);
-      LinearGeluInto(x, weight, bias, right);
+      LinearGeluInto(x, weight, bias, right, kByCublasLt);
       ExpectNear(at::gelu(Exact(x, weight, bias), "tanh"), right, Tolerance(), s);
       EXPECT_TRUE(at::equal(wide.narrow(1, 0, gap), left));
     }
@@ -100,7 +101,7 @@ TEST_P(CublasLtGpuTest, RunsEveryLayerOfAlignedSizes) {
 TEST_P(CublasLtGpuTest, SameBytesEveryTime) {
   const Sizes s = {288, 3072, 3072};
   const at::Tensor x = Random({s.rows, s.in}), weight = RandomWeight(s), bias = Random({s.out});
-  const at::Tensor first = LinearOp(x, weight, bias);
+  const at::Tensor first = LinearOp(x, weight, bias, kByCublasLt);
   for (int i = 0; i < 3; ++i) {
     const at::Tensor again = at::zeros_like(first);
     CublasLt lt(*cublaslt::Open());
@@ -113,19 +114,18 @@ TEST_P(CublasLtGpuTest, SameBytesEveryTime) {
 
 // Few rows: an algorithm that cuts its sums needs a workspace, which the graph has to keep.
 TEST_P(CublasLtGpuTest, RunsAgainInAGraph) {
-  SetStepGraphs(StepGraphs::kOn);
-  const std::unique_ptr<GraphRecorder> recorder = MakeGraphRecorder(at::Device("cuda:0"));
-  SetStepGraphs(StepGraphs::kOff);
+  const std::unique_ptr<GraphRecorder> recorder =
+      MakeGraphRecorder(at::Device("cuda:0"), {.step_graphs = StepGraphs::kOn});
   if (recorder == nullptr) GTEST_SKIP() << "built without nvcc, so there are no CUDA graphs";
   for (const Sizes& s : {Sizes{16, 12288, 512}, Sizes{64, 3072, 3072}}) {
     const at::Tensor x = Random({s.rows, s.in}), weight = RandomWeight(s), bias = Random({s.out});
-    at::Tensor y = LinearGelu(x, weight, bias);
+    at::Tensor y = LinearGelu(x, weight, bias, kByCublasLt);
     const std::unique_ptr<DeviceGraph> graph =
-        recorder->Record([&] { LinearGeluInto(x, weight, bias, y); });
+        recorder->Record([&] { LinearGeluInto(x, weight, bias, y, kByCublasLt); });
     for (int i = 0; i < 2; ++i) {
       x.copy_(Random({s.rows, s.in}));
       graph->Replay();
-      EXPECT_TRUE(at::equal(y, LinearGelu(x, weight, bias)));
+      EXPECT_TRUE(at::equal(y, LinearGelu(x, weight, bias, kByCublasLt)));
     }
   }
 }
@@ -140,18 +140,15 @@ class CublasLtGpuFp8Test : public ::testing::Test {
     TESSERA_SKIP_WITHOUT_GPU();
     at::manual_seed(7);
   }
-  void TearDown() override {
-    SetGemm(Gemm::kAten);
-    SetFp8Accumulation(Fp8Accumulation::kExact);
-  }
 };
 
 TEST_F(CublasLtGpuFp8Test, ProductOfTheQuantisedMatrices) {
   for (const Sizes& s : kSizes) {
     if (s.in % 16 != 0 || s.out % 16 != 0) continue;
-    const Fp8Rows x = QuantizeRows(at::randn({s.rows, s.in}).to(at::kCUDA)),
-                  weight = QuantizeRows(at::randn({s.out, s.in}).to(at::kCUDA) /
-                                        std::sqrt(static_cast<double>(s.in)));
+    const Fp8Rows x = QuantizeRows(at::randn({s.rows, s.in}).to(at::kCUDA), {}),
+                  weight = QuantizeRows(
+                      at::randn({s.out, s.in}).to(at::kCUDA) / std::sqrt(static_cast<double>(s.in)),
+                      {});
     const at::Tensor bias = at::randn({s.out}).to(at::kCUDA, at::kBFloat16);
     const at::Tensor exact = at::linear(Dequantized(x).to(at::kDouble),
                                         Dequantized(weight).to(at::kDouble), bias.to(at::kDouble));
@@ -172,11 +169,10 @@ TEST_F(CublasLtGpuFp8Test, ProductOfTheQuantisedMatrices) {
         GTEST_SKIP() << "this GPU's cuBLASLt has no FP8 with a scale for each row";
       }
       ExpectNear(exact, y, tolerance, s);
-      SetGemm(Gemm::kCublasLt);
-      SetFp8Accumulation(accumulation);
-      EXPECT_TRUE(at::equal(Fp8Linear(x, weight, bias), y));
-      SetGemm(Gemm::kAten);
-      ExpectNear(exact, Fp8Linear(x, weight, bias), tolerance, s);
+      KernelChoice kernels = {.gemm = Gemm::kCublasLt, .fp8_accumulation = accumulation};
+      EXPECT_TRUE(at::equal(Fp8Linear(x, weight, bias, kernels), y));
+      kernels.gemm = Gemm::kAten;
+      ExpectNear(exact, Fp8Linear(x, weight, bias, kernels), tolerance, s);
       // May have no algorithm.
       if (run(Activation::kGeluTanh, y)) ExpectNear(at::gelu(exact, "tanh"), y, tolerance, s);
     }
@@ -186,7 +182,7 @@ TEST_F(CublasLtGpuFp8Test, ProductOfTheQuantisedMatrices) {
 // It becomes the default once its tests have run on a GPU.
 TEST(CublasLtGpuChoiceTest, AtenIsTheDefault) {
   TESSERA_SKIP_WITHOUT_GPU();
-  EXPECT_FALSE(GoesToCublasLt(at::zeros({1, 8}, at::kCUDA)));
+  EXPECT_FALSE(GoesToCublasLt(at::zeros({1, 8}, at::kCUDA), {}));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "worker/kernels/cublaslt_library.h"
+#include "worker/kernels/linear/cublaslt_library.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "tests/unit/worker/kernels/fake_cublaslt.h"
-#include "worker/kernels/cublaslt.h"
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
+#include "worker/kernels/linear/cublaslt.h"
 
 #if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
@@ -154,7 +154,8 @@ TEST(CublasLtLibraryTest, TakesEveryAttributeThatWeSet) {
                              .activation = activation},
                             nullptr));
     }
-    const Fp8Rows x = QuantizeRows(at::zeros({3, 16})), weight = QuantizeRows(at::zeros({32, 16}));
+    const Fp8Rows x = QuantizeRows(at::zeros({3, 16}), {}),
+                  weight = QuantizeRows(at::zeros({32, 16}), {});
     EXPECT_TRUE(lt.Linear({.x = x.values,
                            .weight = weight.values,
                            .bias = at::zeros({32}, at::kBFloat16),

@@ -1,4 +1,4 @@
-#include "worker/kernels/cublaslt.h"
+#include "worker/kernels/linear/cublaslt.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/unit/worker/kernels/fake_cublaslt.h"
-#include "worker/kernels/fp8_ops.h"
+#include "worker/kernels/fp8_rows.h"
 
 namespace tessera {
 namespace {
@@ -32,8 +32,8 @@ class CublasLtTest : public ::testing::Test {
   static LinearOperands RandomFp8(int64_t rows, int64_t in, int64_t out) {
     // Rows of different magnitude, so that each needs its own scale.
     const at::Tensor magnitudes = at::logspace(-2, 2, std::max(rows, out)).unsqueeze(1);
-    const Fp8Rows x = QuantizeRows(at::randn({rows, in}) * magnitudes.narrow(0, 0, rows));
-    const Fp8Rows weight = QuantizeRows(at::randn({out, in}) / magnitudes.narrow(0, 0, out));
+    const Fp8Rows x = QuantizeRows(at::randn({rows, in}) * magnitudes.narrow(0, 0, rows), {});
+    const Fp8Rows weight = QuantizeRows(at::randn({out, in}) / magnitudes.narrow(0, 0, out), {});
     return {.x = x.values,
             .weight = weight.values,
             .bias = at::randn({out}).to(at::kBFloat16),

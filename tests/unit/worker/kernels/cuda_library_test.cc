@@ -1,4 +1,4 @@
-#include "worker/kernels/cuda_library.h"
+#include "worker/kernels/cuda/cuda_library.h"
 
 #include <ATen/Context.h>
 #include <gmock/gmock.h>

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "worker/kernels/cublaslt_library.h"
+#include "worker/kernels/linear/cublaslt_library.h"
 
 namespace tessera {
 

@@ -17,9 +17,20 @@ Enabled EnabledKernels() {
 }
 
 TEST(KernelChoiceTest, AtenComputesUnlessToldOtherwise) {
-  EXPECT_EQ(ChosenGemm(), Gemm::kAten);
-  EXPECT_EQ(ChosenFp8Accumulation(), Fp8Accumulation::kExact);
-  EXPECT_EQ(ChosenStepGraphs(), StepGraphs::kOff);
+  const KernelChoice kernels;
+  EXPECT_EQ(kernels.cuda_kernels, CudaKernels::kAten);
+  EXPECT_EQ(kernels.gemm, Gemm::kAten);
+  EXPECT_EQ(kernels.fp8_accumulation, Fp8Accumulation::kExact);
+  EXPECT_EQ(kernels.step_graphs, StepGraphs::kOff);
+  EXPECT_EQ(KernelsOf(CudaPath::kAten), kernels);
+}
+
+TEST(KernelChoiceTest, TunedPathIsAllOfOursWithExactSums) {
+  const KernelChoice kernels = KernelsOf(CudaPath::kTuned);
+  EXPECT_EQ(kernels.cuda_kernels, CudaKernels::kFused);
+  EXPECT_EQ(kernels.gemm, Gemm::kCublasLt);
+  EXPECT_EQ(kernels.fp8_accumulation, Fp8Accumulation::kExact);
+  EXPECT_EQ(kernels.step_graphs, StepGraphs::kOn);
 }
 
 TEST(KernelChoiceTest, ChosenAttentionRunsAlone) {

@@ -123,8 +123,24 @@ TEST_F(DeviceThreadTest, RankZeroReportsStepsThenPicturesThenDone) {
   EXPECT_THAT(Calls(), testing::ElementsAre("JoinGroup 1", "Generate j 1.5"));
 }
 
+TEST_F(DeviceThreadTest, RankZeroReportsWhichStageBegins) {
+  script_.generate = [](const ImageRequest&, const JobHooks& hooks) {
+    hooks.on_stage(JobStage::kTextEncode);
+    hooks.on_stage(JobStage::kVaeDecode);
+    return ImageResult();
+  };
+  Join(1);
+  device_->Handle(RunJob(Key("j", 1, 1)));
+  const internal::v1::StageBegun begun = answers_.Next().stage_begun();
+  EXPECT_EQ(begun.key().job_id(), "j");
+  EXPECT_EQ(begun.stage(), internal::v1::JOB_STAGE_TEXT_ENCODE);
+  EXPECT_EQ(answers_.Next().stage_begun().stage(), internal::v1::JOB_STAGE_VAE_DECODE);
+  EXPECT_TRUE(answers_.Next().has_job_done());
+}
+
 TEST_F(DeviceThreadTest, OtherRanksReportDoneOnly) {
   script_.generate = [](const ImageRequest&, const JobHooks& hooks) {
+    hooks.on_stage(JobStage::kDenoise);
     EXPECT_TRUE(hooks.on_step(0, 1).ok());
     return ImageResult();
   };

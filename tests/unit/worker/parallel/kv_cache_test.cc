@@ -60,11 +60,11 @@ TEST(KvCacheTest, OneLayerIsSharedByAll) {
 }
 
 // Keys and values of one layer, drawn anew.
-at::Tensor Fill(const KvCache& cache, int64_t layer) {
+at::Tensor Fill(KvCache& cache, int64_t layer) {
   return cache.Layer(layer).copy_(at::randn_like(cache.Layer(layer))).clone();
 }
 
-at::Tensor Rounded(const at::Tensor& rows) { return Dequantized(QuantizeRows(rows)); }
+at::Tensor Rounded(const at::Tensor& rows) { return Dequantized(QuantizeRows(rows, {})); }
 
 TEST(KvCacheTest, Fp8LayersShareOneBufferAndComeBackRounded) {
   KvCache cache;

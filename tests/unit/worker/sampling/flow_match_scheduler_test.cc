@@ -106,13 +106,13 @@ TEST(ScheduleTest, LinearTimeShiftUsesMuItself) {
 TEST(EulerStepTest, MovesLatentsInPlace) {
   at::Tensor latents = at::ones({2, 3}, at::kFloat);
   const at::Tensor alias = latents;
-  EulerStep(latents, at::full({2, 3}, 2.0F, at::kFloat), 1.0F, 0.75F);
+  EulerStep(latents, at::full({2, 3}, 2.0F, at::kFloat), 1.0F, 0.75F, {});
   EXPECT_TRUE(at::equal(alias, at::full({2, 3}, 0.5F, at::kFloat)));
 }
 
 TEST(EulerStepTest, RoundsFactorProductAndSum) {
   at::Tensor latents = at::full({1}, -1.9140625, at::kBFloat16);
-  EulerStep(latents, at::full({1}, -3.859375, at::kBFloat16), 0.3F, 0.0F);
+  EulerStep(latents, at::full({1}, -3.859375, at::kBFloat16), 0.3F, 0.0F, {});
   // -0.7578125 if the factor were not rounded, -0.75390625 if the product were not.
   EXPECT_TRUE(at::equal(latents, at::full({1}, -0.75, at::kBFloat16)));
 }

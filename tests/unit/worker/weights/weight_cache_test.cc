@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -101,6 +103,67 @@ TEST_F(WeightCacheTest, NeverUsesADamagedFile) {
     EXPECT_EQ(TakeSum().value(), 64);
     EXPECT_EQ(dir_.Read("cache/" + fs::path(file).filename().string()), whole);
   }
+}
+
+TEST_F(WeightCacheTest, TellsSourcesOfTheSamePathSizeAndTimesApart) {
+  const std::string source = dir_ / "part/model.safetensors";
+  const auto time = fs::last_write_time(source);
+  ASSERT_EQ(TakeSum().value(), 64);
+  WritePart(2.0);
+  fs::last_write_time(source, time);
+  EXPECT_EQ(TakeSum().value(), 128);
+}
+
+TEST_F(WeightCacheTest, ASourceThatIsOnlyTouchedIsNotConvertedAgain) {
+  ASSERT_EQ(TakeSum().value(), 64);
+  const ino_t first = Inode(CacheFile());
+  const std::string source = dir_ / "part/model.safetensors";
+  fs::last_write_time(source, fs::last_write_time(source) + std::chrono::seconds(5));
+  EXPECT_EQ(TakeSum().value(), 64);
+  EXPECT_EQ(Inode(CacheFile()), first);
+}
+
+TEST_F(WeightCacheTest, NeverUsesAFileWithAFlippedBitOrAZeroedHalf) {
+  ASSERT_EQ(TakeSum().value(), 64);
+  const std::string name = "cache/" + fs::path(CacheFile()).filename().string();
+  const std::string whole = dir_.Read(name);
+  const auto time = fs::last_write_time(dir_ / name);
+  std::string flipped = whole, zeroed = whole;
+  flipped.back() = static_cast<char>(flipped.back() ^ 1);
+  std::fill(zeroed.end() - 64, zeroed.end(), '\0');
+  for (const std::string& bytes : {flipped, zeroed}) {
+    dir_.Write(name, bytes);
+    fs::last_write_time(dir_ / name, time);
+    EXPECT_EQ(TakeSum().value(), 64);
+    EXPECT_EQ(dir_.Read(name), whole);
+  }
+}
+
+TEST_F(WeightCacheTest, AFolderInThePlaceOfTheFileIsAnErrorThatNamesIt) {
+  ASSERT_EQ(TakeSum().value(), 64);
+  const std::string file = CacheFile();
+  fs::remove(file);
+  fs::create_directory(file);
+  EXPECT_THAT(TakeSum().status().ToString(), HasSubstr(file));
+}
+
+TEST_F(WeightCacheTest, ALockThatAStrangerHoldsIsAnErrorInTime) {
+  ASSERT_EQ(TakeSum().value(), 64);
+  const std::string file = CacheFile();
+  fs::remove(file);
+  const std::string lock = file + ".lock";
+  const UniqueFd stranger(open(lock.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(stranger.get(), LOCK_EX), 0);
+  auto source = SafetensorsFile::Open(dir_ / "part/model.safetensors");
+  ASSERT_TRUE(source.ok()) << source.status();
+  Conversion conversion;
+  conversion.sources = {*source};
+  conversion.dtype = at::kBFloat16;
+  conversion.cache_dir = cache_dir();
+  conversion.lock_patience = std::chrono::milliseconds(50);
+  const absl::Status status = OpenConverted(conversion).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(status.ToString(), HasSubstr(lock));
 }
 
 TEST_F(WeightCacheTest, StartsOverWhereAnotherProcessWasKilled) {

@@ -89,10 +89,10 @@ TEST(GlooCommunicatorTest, AnAddressOfAnotherHostCannotBeBound) {
 TEST(GlooCommunicatorTest, AnAbandonedJoinEndsWithoutItsTimeOut) {
   auto store = GroupStore::Host("127.0.0.1");
   ASSERT_TRUE(store.ok()) << store.status();
-  std::stop_source abandon;
+  std::stop_source cancel;
   const auto join = [&](int rank, GroupStore* hosted) {
     GlooOptions options = Options(rank, 3, (*store)->port(), /*timeout_s=*/1e5);
-    options.abandon = abandon.get_token();
+    options.cancel = cancel.get_token();
     return GlooCommunicator::Join(options, hosted).status();
   };
   auto rank0 = std::async(std::launch::async, join, 0, store->get());
@@ -102,7 +102,7 @@ TEST(GlooCommunicatorTest, AnAbandonedJoinEndsWithoutItsTimeOut) {
   // Returns when ranks 0 and 1 have come.
   ASSERT_TRUE(
       (*watcher)->Gather("roll call of epoch 1", 0, 2, "", DeadlineIn(kLongS)).status().ok());
-  abandon.request_stop();
+  cancel.request_stop();
   EXPECT_EQ(rank0.get().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(rank1.get().code(), absl::StatusCode::kUnavailable);
 }
@@ -143,7 +143,7 @@ class GlooUnderstudyTest : public ::testing::Test {
   void Connect() {
     const auto device = MakeGlooDevice("127.0.0.1");
     ASSERT_TRUE(device.ok()) << device.status();
-    for (const std::string purpose : {"collectives", "farewells"}) {
+    for (const std::string purpose : {"collectives", "abort notices"}) {
       auto mesh = GlooMesh::Connect(*client_, purpose + " of epoch 1", *device, 2, kSize, kLongS);
       ASSERT_TRUE(mesh.ok()) << mesh.status();
       meshes_.push_back(*std::move(mesh));
@@ -153,7 +153,7 @@ class GlooUnderstudyTest : public ::testing::Test {
   const Deadline deadline_ = DeadlineIn(kLongS);
   std::unique_ptr<GroupStore> store_;
   std::unique_ptr<GroupStore> client_;
-  std::vector<std::unique_ptr<GlooMesh>> meshes_;  // collectives, farewells
+  std::vector<std::unique_ptr<GlooMesh>> meshes_;  // collectives, notices
 };
 
 // Rank 2 sends to rank 0 what it owes it in the first vote, and falls silent. Rank 1 waits for it

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "common/base/unique_fd.h"
-#include "worker/comm/gloo/dns_pause.h"
+#include "worker/comm/gloo/scoped_no_dns.h"
 
 namespace tessera {
 namespace {
@@ -58,7 +58,7 @@ int LookUpName() {
 TEST(DnsPauseTest, AsksNoNameServerWhileItLives) {
   const SilentNameServer server;
   {
-    const DnsPause pause;
+    const ScopedNoDns no_dns;
     EXPECT_NE(LookUpName(), 0);
     EXPECT_FALSE(server.WasAsked());
   }

@@ -224,15 +224,15 @@ TEST_P(NcclCommunicatorTest, JoiningEndsInTimeWhenNcclDoesNotConnect) {
 // The ranks would wait for hours.
 TEST_P(NcclCommunicatorTest, AnAbandonedJoinEndsWithoutItsTimeOut) {
   nccl_.Give(last(), Trouble::kNeverReady);
-  std::stop_source abandon;
+  std::stop_source cancel;
   const auto joined = JoinThreads(
       size(), /*timeout_s=*/1e5, /*epoch=*/1, [&](const GlooOptions& control, GroupStore* hosted) {
         NcclOptions options = FakeGpuOptions(control);
-        options.control.abandon = abandon.get_token();
+        options.control.cancel = cancel.get_token();
         NcclLibrary library = nccl_.Library(control.rank);
         if (control.rank == last()) {
           library.comm_get_async_error = [&](NcclHandle, NcclResult* error) {
-            abandon.request_stop();
+            cancel.request_stop();
             *error = NcclResult::kInProgress;
             return NcclResult::kSuccess;
           };

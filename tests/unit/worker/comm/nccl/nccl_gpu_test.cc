@@ -13,7 +13,7 @@
 #include "tests/support/rank_threads.h"
 #include "tests/unit/worker/comm/gloo/gloo_threads.h"
 #include "worker/comm/nccl/nccl_communicator.h"
-#include "worker/kernels/cuda_library.h"
+#include "worker/kernels/cuda/cuda_library.h"
 
 namespace tessera {
 namespace {
