@@ -61,7 +61,7 @@ class Job {
     JobStage stage = JobStage::kMemoryPlan;  // as rank 0 reported it
     int steps_done = 0;
   };
-  // The attempts that ended with their epoch.
+  // The attempts whose epoch ended under them.
   struct Interruptions {
     TimePoint first_at = kNever;
     std::string latest;  // in words
@@ -85,10 +85,10 @@ class Job {
     size_ = size;
   }
 
-  // Tells the listener the position, unless the listener knows it already.
+  // Tells the listener its position, unless the position is the one told last.
   void TellPosition(int position, std::optional<double> predicted_wait_s);
 
-  // ExtendDeadline may be called any number of times; the deadline never comes nearer.
+  // A deadline only ever moves to a later time.
   TimePoint deadline() const { return deadline_; }
   void ExtendDeadline(TimePoint deadline) { deadline_ = std::max(deadline_, deadline); }
 

@@ -49,7 +49,7 @@ class Scheduler final : public WorkerGroup::Listener {
   // Answers a call that never becomes a job.
   void Refuse(const JobSpec& spec, JobListener& listener, JobError error);
 
-  // Another call waits for the job, until that deadline.
+  // Another call, with this deadline, waits for the same job.
   void ExtendDeadline(const std::string& job_id, TimePoint deadline);
 
   // Ends every job at once, without waiting for the group.

@@ -47,7 +47,8 @@ struct RunRequest {
 // loop's thread.
 class WorkerGroup final : public WorkerPool::Listener {
  public:
-  // Each function is called last in what the group is doing, so that it may call the group back.
+  // The group calls its listener last in each of its own functions. A listener may therefore call
+  // the group back.
   class Listener {
    public:
     virtual ~Listener() = default;

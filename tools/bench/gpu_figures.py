@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks and measures Tessera on one NVIDIA GPU, part by part, and prints docs/performance.md's tables, filled in.
+"""Checks and measures Tessera on one NVIDIA GPU, part by part, and prints the figures as tables in Markdown.
 
 In the folder that tools/carry packs (torch 2.11, no Tessera build needed), half an hour in all on an H100:
 

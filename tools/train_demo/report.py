@@ -11,29 +11,35 @@ Measured on `models/shapes` ([its card](../models/shapes/README.md)) by
 
 ## Adherence to the prompt
 
-{captions} captions, {two} of them with two objects; each holds a colour-shape pair held out of
-training. A picture counts if the judge (tools/train_demo/judge.py, which knows nothing of the
-model) sees everything that the caption says and nothing else. Each picture is the PNG of a running
-server with N worker processes; {steps} steps, sync_steps {sync}, no refresh, text split.
+There are {captions} captions, {two} of them with two objects. Each caption has a pair of colour and shape
+that training never showed. A judge (tools/train_demo/judge.py), which knows nothing of the model,
+looks at each picture. A picture counts if the judge sees everything that the caption says and
+nothing else. Each picture is the PNG of a running server with N worker processes; {steps} steps,
+sync_steps {sync}, no refresh, text split.
 
 """
 GALLERY = """
 ![The same prompts and seed on 1, 2 and 4 workers](quality.png)
 
-From top to bottom: 1, 2 and 4 worker processes, the same seed. From left to right: {prompts}.
+The rows were made by 1, 2 and 4 worker processes with the same seed. The prompts, from left to right:
+
+{prompts}
 """
 MIDDLE = """
 ## Likeness to one device
 
-PSNR and SSIM against the picture of N=1 with the same seed and steps; mean over the first
-{compared} captions, equal pictures counting 60 dB. Rotating: PNGs of the server. Fixed: the
-baseline in which every device keeps its chunk for all steps, so that it never refreshes what it
-holds of the others; simulated by tests/reference/rotating_parallel.py, whose rotating pictures are
-equal to the server's.
+The tables compare pictures with the picture of N=1 for the same seed and steps, by PSNR and SSIM.
+A figure is the mean over the first {compared} captions; equal pictures count 60 dB.
+
+- **Rotating** is what Tessera does; the pictures are PNGs of the server.
+- **Fixed** is a baseline in which every device keeps its chunk for all steps. It never refreshes
+  what it holds of the other chunks. tests/reference/rotating_parallel.py simulates it; the rotating
+  pictures of that program are equal to the server's.
 
 ![PSNR against N=1 by setting](quality.svg)
 
-Where nothing else is said: {steps} steps, sync_steps {sync}, refresh_every {refresh}, text split.
+Each table changes one setting; the others are {steps} steps, sync_steps {sync}, refresh_every {refresh}, text
+split.
 
 """
 
@@ -99,7 +105,7 @@ def write_report(path, figures):
              "compared": figures["compared"], "steps": base["num_inference_steps"],
              "sync": base["sync_steps"], "refresh": base["refresh_every"]}
     text = HEAD.format(**words) + adherence_table(figures)
-    text += GALLERY.format(prompts="; ".join(f'"{prompt}"' for prompt in figures["gallery"]))
+    text += GALLERY.format(prompts="\n".join(f"{i}. {prompt}" for i, prompt in enumerate(figures["gallery"], 1)))
     if "quality" in figures:
         text += MIDDLE.format(**words) + quality_tables(figures)
         path.with_suffix(".svg").write_text(_plot(figures))

@@ -22,8 +22,8 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
 // if that layer is. Where several layers consume the result, all of them are alike.
 LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer);
 
-// One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024) as in
-// flux-spec section 7.
+// One of the two streams, image or text, of a double block: MM-DiT (Esser et al. 2024).
+// docs/flux.md, "Double blocks".
 struct DoubleStream {
   Linear modulation;  // [6 * inner, inner]
   Linear to_q, to_k, to_v, to_out;

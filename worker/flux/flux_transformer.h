@@ -32,9 +32,9 @@ struct FluxConditioning {
 using BlockObserver =
     std::function<void(const std::string& block, const at::Tensor& text, const at::Tensor& image)>;
 
-// The FLUX.1 transformer (Black Forest Labs; diffusers' FluxTransformer2DModel; flux-spec sections
-// 6 and 7). It computes any range of rows; who computes the others, and where their keys and values
-// come from, is the JointAttention's business. Weights are immutable after Load: thread-safe.
+// The FLUX.1 transformer (Black Forest Labs; diffusers' FluxTransformer2DModel; docs/flux.md). It
+// computes any range of rows. Who computes the others, and where their keys and values come from,
+// is the JointAttention's business. Weights are immutable after Load: thread-safe.
 class FluxTransformer {
  public:
   // The layers of `fp8` are quantised as they are read, or used as they are stored. `kernels`

@@ -7,7 +7,7 @@
 namespace tessera {
 
 // Rotary position table of a run; rows are all text tokens, then all image tokens row by row of the
-// grid. Angles are computed in float64. flux-spec section 6; FLUX.1, EmbedND.
+// grid. Angles are computed in float64. docs/flux.md, "Positions"; FLUX.1, EmbedND.
 struct RopeTable {
   at::Tensor cos;  // [text tokens + grid_height * grid_width, head_dim / 2], float32
   at::Tensor sin;  // the same

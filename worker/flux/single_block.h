@@ -10,7 +10,7 @@
 namespace tessera {
 
 // A single block: attention and MLP side by side over one sequence of text rows, then image rows.
-// flux-spec section 7.
+// docs/flux.md, "Single blocks".
 struct SingleBlock {
   Linear modulation;  // [3 * inner, inner]
   Linear to_q, to_k, to_v;

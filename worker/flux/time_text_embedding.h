@@ -26,7 +26,8 @@ struct EmbeddingMlp {
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
-// `time_text_embed`: what the modulation of every block is made of. flux-spec section 6.
+// `time_text_embed`: the modulation of every block is made of its result. docs/flux.md, "The
+// conditioning vector".
 struct TimeTextEmbedding {
   EmbeddingMlp timestep;
   std::optional<EmbeddingMlp> guidance;

@@ -12,7 +12,7 @@ namespace {
 
 namespace pb = internal::v1;
 
-// None for messages that are no commands.
+// The epoch that a command belongs to; nothing for a message that is no command.
 std::optional<int64_t> EpochOf(const pb::ConnectResponse& message) {
   switch (message.message_case()) {
     case pb::ConnectResponse::kHostStore:

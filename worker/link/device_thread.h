@@ -67,7 +67,7 @@ class DeviceThread {
 
   void Run(const std::stop_token& stop);
   internal::v1::ConnectRequest Execute(const Command& command);
-  // With its last answer, a command is no longer running.
+  // Ends a command: from here on no command runs. Sends its last answer.
   void Finish(const Command& command, internal::v1::ConnectRequest answer);
   std::string Address();
   static int64_t SteadyClockNs();

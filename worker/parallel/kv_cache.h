@@ -17,8 +17,8 @@ enum class KvStorage { kAsComputed, kFp8 };
 // Keys and values of the attention layers of one pass, rows in canonical order: all text tokens,
 // then all image tokens, whatever the rank. K is stored after norm and rotary embedding.
 //
-// In kFp8 the layers share one buffer of rows as computed, so that what a step computes or gathers
-// is read as it is, and only what has waited since an earlier step is rounded.
+// In kFp8 the layers share one buffer of rows as computed. Rows that this step computed or gathered
+// are therefore read unrounded; only rows of earlier steps have been through E4M3.
 class KvCache {
  public:
   struct Shape {

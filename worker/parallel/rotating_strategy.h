@@ -7,7 +7,7 @@
 
 namespace tessera {
 
-// Rotating patch-parallel attention over cached keys and values (docs/design.md, "Attention";
+// Rotating patch-parallel attention over cached keys and values (docs/engine.md, "Attention";
 // PipeFusion and DistriFusion describe relatives). A rank writes the rows of its chunk into its own
 // cache. In a sync step the fresh rows of all ranks are gathered before each attention; in a stale
 // step nothing is exchanged, and the other rows are as old as this rank's own last visit or the

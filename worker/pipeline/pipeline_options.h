@@ -19,7 +19,7 @@ enum class TextEncoderPlace {
 struct PipelineOptions {
   std::string model_dir;
   std::string device = "cpu";  // "cpu", "cuda" or "cuda:K"
-  std::string dtype;  // "float32", "bfloat16", "float16"; empty: float32 on cpu, bfloat16 on cuda
+  std::string dtype;  // as common/model/dtype_names.h; empty: float32 on cpu, bfloat16 on cuda
   int threads = 0;    // CPU threads of this rank; 0: all cores
   std::string weight_cache_dir;  // see WeightOptions::cache_dir
   TextEncoderPlace text_encoder = TextEncoderPlace::kEveryRank;

@@ -11,8 +11,8 @@ namespace tessera {
 // other half, libtorch_cuda.so beside it, for the rest of the process, and sets ATen so that
 // float32 is computed as float32 (no TF32) and the same convolution always gives the same bits.
 // Idempotent. FAILED_PRECONDITION: the library or one that it needs cannot be loaded, or GPU
-// `index` is not there; says what is missing. INTERNAL when something has asked ATen for CUDA
-// before (at::manual_seed does), for it keeps the first answer.
+// `index` is not there; says what is missing. INTERNAL when something (such as at::manual_seed) has
+// asked ATen for CUDA before this call: ATen keeps its first answer.
 absl::Status LoadCuda(int index);
 
 // The name that the driver gives GPU `index`, such as "NVIDIA H100 80GB HBM3".
