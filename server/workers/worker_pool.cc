@@ -18,7 +18,11 @@ WorkerClass ClassOf(const internal::v1::Register& info) {
 
 WorkerPool::WorkerPool(const WorkerPoolOptions& options, const Clock& clock,
                        WorkerLauncher* launcher, std::optional<ModelInfo> model)
-    : options_(options), clock_(clock), launcher_(launcher), model_(std::move(model)) {}
+    : options_(options),
+      clock_(clock),
+      launcher_(launcher),
+      model_(std::move(model)),
+      silence_(options.silence) {}
 
 void WorkerPool::OnMessage(const std::shared_ptr<WorkerChannel>& channel,
                            const internal::v1::ConnectRequest& message) {
@@ -68,8 +72,8 @@ void WorkerPool::Register(const std::shared_ptr<WorkerChannel>& channel,
     start_failures_.erase(message.supervised_index());
     if (launcher_ != nullptr) launcher_->MarkArrived(message.supervised_index());
   }
-  next_ping_ = std::min(next_ping_, now + Seconds(options_.heartbeat_interval_s));
-  channel->Send(Welcome(last_id_, options_.heartbeat_interval_s));
+  silence_.OnArrived(now);
+  channel->Send(Welcome(last_id_, options_.silence.heartbeat_interval_s));
   spdlog::info("event=worker_registered worker={} name={} host={} pid={} device={} dtype={}",
                last_id_, message.name(), message.host(), message.pid(), message.device(),
                message.dtype());
@@ -146,7 +150,8 @@ std::vector<Worker*> WorkerPool::SelectCompatible(int count) const {
   std::map<WorkerClass, std::vector<Worker*>> classes;
   const TimePoint now = clock_.Now();
   for (const auto& [channel, worker] : workers_) {
-    if (!IsSilent(*worker, now)) classes[ClassOf(worker->info)].push_back(worker.get());
+    if (!silence_.IsSilent(worker->heard_at, now))
+      classes[ClassOf(worker->info)].push_back(worker.get());
   }
   std::vector<Worker*> picked;
   for (auto& [worker_class, members] : classes) {
@@ -170,19 +175,16 @@ std::vector<const Worker*> WorkerPool::workers() const {
 void WorkerPool::OnTime(TimePoint now) {
   const TimePoint due = NextDue();
   if (now < due) return;
-  // When this process itself was stopped for a while, silence is no sign of anything.
-  const TimePoint::duration late = now - due;
-  if (late > Seconds(options_.heartbeat_interval_s)) {
-    for (auto& [channel, worker] : workers_) worker->heard_at += late;
-  }
+  const TimePoint::duration excused = silence_.Excused(due, now);
+  for (auto& [channel, worker] : workers_) worker->heard_at += excused;
   DropSilent(now);
-  if (now >= next_ping_) PingAll(now);
+  if (silence_.TakePing(now, !workers_.empty())) PingAll();
 }
 
 void WorkerPool::DropSilent(TimePoint now) {
   std::vector<Worker*> silent;
   for (auto& [channel, worker] : workers_) {
-    if (IsSilent(*worker, now)) silent.push_back(worker.get());
+    if (silence_.IsSilent(worker->heard_at, now)) silent.push_back(worker.get());
   }
   for (Worker* worker : silent) {
     Drop(*worker, absl::DeadlineExceededError(absl::StrCat(
@@ -190,22 +192,17 @@ void WorkerPool::DropSilent(TimePoint now) {
   }
 }
 
-bool WorkerPool::IsSilent(const Worker& worker, TimePoint now) const {
-  return now - worker.heard_at >= Seconds(options_.silence_limit_s);
-}
-
-void WorkerPool::PingAll(TimePoint now) {
+void WorkerPool::PingAll() {
   ++last_ping_;
   for (auto& [channel, worker] : workers_) {
     worker->channel->Send(Ping(last_ping_));
   }
-  next_ping_ = workers_.empty() ? kNever : now + Seconds(options_.heartbeat_interval_s);
 }
 
 TimePoint WorkerPool::NextDue() const {
-  TimePoint due = next_ping_;
+  TimePoint due = silence_.next_ping();
   for (const auto& [channel, worker] : workers_) {
-    due = std::min(due, worker->heard_at + Seconds(options_.silence_limit_s));
+    due = std::min(due, silence_.SilentAt(worker->heard_at));
   }
   return due;
 }

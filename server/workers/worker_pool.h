@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "common/model/model_info.h"
 #include "server/loop/clock.h"
+#include "server/workers/silence_watch.h"
 #include "server/workers/worker_channel.h"
 #include "server/workers/worker_launcher.h"
 #include "tessera/internal/v1/worker_link.pb.h"
@@ -35,8 +36,7 @@ struct Worker {
 };
 
 struct WorkerPoolOptions {
-  double heartbeat_interval_s = 0.5;
-  double silence_limit_s = 2;  // without a message, until a worker is lost
+  SilenceOptions silence;
 };
 
 // The workers that are linked to this server: who they are, and whether they live. Knows no groups.
@@ -105,9 +105,8 @@ class WorkerPool {
   // The status with which a Register is refused.
   absl::Status Admit(const internal::v1::Register& message);
   void Lose(Workers::iterator it, const absl::Status& why);
-  void PingAll(TimePoint now);
+  void PingAll();
   void DropSilent(TimePoint now);
-  bool IsSilent(const Worker& worker, TimePoint now) const;
 
   const WorkerPoolOptions options_;
   const Clock& clock_;
@@ -120,7 +119,7 @@ class WorkerPool {
   bool dismissed_ = false;             // whoever leaves now is no loss
   int64_t last_id_ = 0;
   int64_t last_ping_ = 0;
-  TimePoint next_ping_ = kNever;
+  SilenceWatch silence_;
 };
 
 }  // namespace tessera
