@@ -3,12 +3,11 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/norm_eps.h"
 #include "worker/kernels/fused_ops.h"
 
 namespace tessera {
 namespace {
-
-constexpr double kEps = 1e-6;
 
 struct StreamNames {
   std::string modulation, q, k, v, out, norm_q, norm_k, mlp;
@@ -43,8 +42,8 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
 }
 
 LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& reader) {
-  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps);
-  return LayerNormModulate(x, m.shift, m.scale, kEps);
+  if (reader.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kNormEps);
+  return LayerNormModulate(x, m.shift, m.scale, kNormEps);
 }
 
 void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
@@ -55,7 +54,7 @@ void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, co
   const auto heads = [&](const Linear& linear) {
     return linear(y).unflatten(-1, {q.size(2), q.size(3)});
   };
-  NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kEps,
+  NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kNormEps,
               {q, key_value.k, key_value.v});
 }
 

@@ -37,7 +37,7 @@ using BlockObserver =
 class FluxTransformer {
  public:
   // The layers of `fp8` are quantised as they are read, or used as they are stored.
-  static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
+  static absl::StatusOr<FluxTransformer> Load(const Checkpoint& checkpoint,
                                               const WeightOptions& options,
                                               const LayerSet& fp8 = {});
 

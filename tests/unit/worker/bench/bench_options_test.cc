@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -28,7 +29,7 @@ TEST(BenchOptionsTest, RandomWeightsTakeTheSizesOfACheckpoint) {
   const std::string dir = testing::TinyFluxDir();
   const BenchOptions options = Parse({"--model", dir.c_str(), "--random-weights"});
   EXPECT_EQ(options.model_dir, "");
-  EXPECT_EQ(options.config.inner_dim(), ReadFluxConfig(dir)->inner_dim());
+  EXPECT_EQ(options.config.inner_dim(), ReadFluxConfig(CheckpointFolder(dir))->inner_dim());
 }
 
 TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {
