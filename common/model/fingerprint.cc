@@ -7,14 +7,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
-#include "common/model/weight_files.h"
+#include "common/model/checkpoint.h"
 
 namespace tessera {
 namespace {
@@ -24,34 +23,8 @@ constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr uint64_t kSampleBytes = 64 << 10;
 constexpr uint64_t kSamples = 16;
 
-constexpr std::array kTextFiles = {
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder_2/config.json",
-    "tokenizer/added_tokens.json",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/tokenizer.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "tokenizer_2/added_tokens.json",
-    "tokenizer_2/special_tokens_map.json",
-    "tokenizer_2/spiece.model",
-    "tokenizer_2/tokenizer.json",
-    "tokenizer_2/tokenizer_config.json",
-    "transformer/config.json",
-    "vae/config.json",
-};
-
-struct WeightPart {
-  const char* folder;
-  const char* stem;
-};
-constexpr std::array<WeightPart, 4> kWeightParts = {{{"text_encoder", "model"},
-                                                     {"text_encoder_2", "model"},
-                                                     {"transformer", "diffusion_pytorch_model"},
-                                                     {"vae", "diffusion_pytorch_model"}}};
+constexpr std::array kWeightParts = {Part::kTextEncoder, Part::kTextEncoder2, Part::kTransformer,
+                                     Part::kVae};
 
 // Adds `size` bytes of a file from `offset` on.
 absl::Status AddRange(const std::string& path, int fd, uint64_t offset, uint64_t size,
@@ -94,22 +67,18 @@ absl::Status AddWeightFile(const std::string& path, Sha256& hash) {
 
 }  // namespace
 
-absl::StatusOr<std::string> CheckpointFingerprint(const std::string& model_dir) {
+absl::StatusOr<std::string> CheckpointFingerprint(const Checkpoint& checkpoint) {
   Sha256 hash;
-  for (const char* name : kTextFiles) {
-    const std::string path = absl::StrCat(model_dir, "/", name);
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) continue;
-    TESSERA_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxTextBytes));
-    hash.AddField(name);
+  for (const FileRef& file : checkpoint.SmallFiles()) {
+    TESSERA_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file.path, kMaxTextBytes));
+    hash.AddField(file.name);
     hash.AddField(bytes);
   }
-  for (const WeightPart& part : kWeightParts) {
-    const std::string folder = absl::StrCat(model_dir, "/", part.folder);
-    TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, FindWeightFiles(folder, part.stem));
-    for (const std::string& name : files.names) {
-      hash.AddField(absl::StrCat(part.folder, "/", name));
-      TESSERA_RETURN_IF_ERROR(AddWeightFile(absl::StrCat(folder, "/", name), hash));
+  for (const Part part : kWeightParts) {
+    TESSERA_ASSIGN_OR_RETURN(const WeightFiles weights, checkpoint.Weights(part));
+    for (const FileRef& file : weights.files) {
+      hash.AddField(absl::StrCat(PartName(part), "/", file.name));
+      TESSERA_RETURN_IF_ERROR(AddWeightFile(file.path, hash));
     }
   }
   return hash.HexDigest(16);

@@ -9,6 +9,10 @@ namespace tessera {
 
 absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path, size_t max_bytes) {
   TESSERA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, max_bytes));
+  return ParseJsonFile(path, text);
+}
+
+absl::StatusOr<nlohmann::json> ParseJsonFile(const std::string& path, const std::string& text) {
   try {
     nlohmann::json value = nlohmann::json::parse(text);
     if (value.is_object()) return value;

@@ -13,4 +13,7 @@ namespace tessera {
 // copy, compare or dump what may be nested deeply.
 absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path, size_t max_bytes = 4 << 20);
 
+// The same for text that has been read from the file at `path`.
+absl::StatusOr<nlohmann::json> ParseJsonFile(const std::string& path, const std::string& text);
+
 }  // namespace tessera

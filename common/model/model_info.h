@@ -7,6 +7,8 @@
 
 namespace tessera {
 
+class Checkpoint;
+
 // What a request may leave out. From tessera.json beside model_index.json, else FLUX's own: with a
 // guidance embedder (dev) 28 steps, guidance 3.5, 512 text tokens; without (schnell) 4 steps,
 // guidance 0, 256 text tokens; 1024x1024.
@@ -30,7 +32,7 @@ struct ModelLimits {
 
 // What a checkpoint is, without its weights. Knows no torch: the server reads it too.
 struct ModelInfo {
-  std::string name;         // tessera.json's "name", else the folder's name
+  std::string name;         // tessera.json's "name", else the checkpoint's own
   std::string fingerprint;  // 16 hex digits over configs, tokenizers, and sizes, headers and
                             // samples of weight files
   bool guidance_embeds = false;
@@ -38,8 +40,11 @@ struct ModelInfo {
   ModelLimits limits;
 };
 
-// Reads model_index.json, the parts' configs and tessera.json of a checkpoint folder.
-// INVALID_ARGUMENT or NOT_FOUND naming the file and field, all problems of tessera.json at once.
-absl::StatusOr<ModelInfo> ReadModelInfo(const std::string& model_dir);
+// Reads the parts' configs and tessera.json, and computes the fingerprint. INVALID_ARGUMENT or
+// NOT_FOUND naming the file and field, all problems of tessera.json at once.
+absl::StatusOr<ModelInfo> ReadModelInfo(const Checkpoint& checkpoint);
+
+// Opens the checkpoint at `path` for it. Errors also as Checkpoint::Open's.
+absl::StatusOr<ModelInfo> ReadModelInfo(const std::string& path);
 
 }  // namespace tessera

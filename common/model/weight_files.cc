@@ -30,9 +30,16 @@ bool IsPlainWeightFileName(const std::string& name) {
 absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std::string& stem) {
   const std::string single = absl::StrCat(stem, ".safetensors");
   const std::string index_path = absl::StrCat(folder, "/", single, ".index.json");
+  WeightFiles files;
+  files.part = std::filesystem::path(folder).filename().string();
+  files.place = absl::StrCat(folder, "/", stem);
+  const auto add = [&](const std::string& name) {
+    files.files.push_back({name, absl::StrCat(folder, "/", name)});
+  };
   std::error_code ignored;
   if (std::filesystem::exists(absl::StrCat(folder, "/", single), ignored)) {
-    return WeightFiles{{single}, {}};
+    add(single);
+    return files;
   }
   if (!std::filesystem::exists(index_path, ignored)) {
     return absl::NotFoundError(
@@ -44,7 +51,6 @@ absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std
     return absl::InvalidArgumentError(
         absl::StrCat(index_path, ": weight_map: expected an object of tensor and file names"));
   }
-  WeightFiles files;
   std::set<std::string> names;
   std::vector<std::string> problems;
   for (const auto& [tensor, file] : map->items()) {
@@ -66,7 +72,7 @@ absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std
     return absl::InvalidArgumentError(
         absl::StrCat(index_path, ": weight_map: ", absl::StrJoin(problems, "; ")));
   }
-  files.names.assign(names.begin(), names.end());
+  for (const std::string& name : names) add(name);
   return files;
 }
 

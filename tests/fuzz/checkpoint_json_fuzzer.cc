@@ -1,8 +1,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/model/checkpoint_folder.h"
 #include "common/model/model_info.h"
-#include "common/model/weight_files.h"
 #include "tests/fuzz/fuzzed_checkpoint.h"
 #include "worker/flux/flux_config.h"
 #include "worker/sampling/flow_match_scheduler.h"
@@ -15,13 +15,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = tessera::testing::SplitInput(data, size);
   if (!file.has_value()) return 0;
   checkpoint.Replace(file->name, file->bytes);
-  const std::string& dir = checkpoint.dir();
-  (void)tessera::ReadModelInfo(dir);
-  (void)tessera::FindWeightFiles(dir + "/transformer", "diffusion_pytorch_model");
-  (void)tessera::ReadFluxConfig(dir);
-  (void)tessera::ReadSchedulerConfig(dir);
-  (void)tessera::ReadVaeConfig(dir);
-  (void)tessera::ReadClipTextConfig(dir + "/text_encoder");
-  (void)tessera::ReadT5Config(dir + "/text_encoder_2");
+  (void)tessera::ReadModelInfo(checkpoint.dir());
+  const tessera::CheckpointFolder folder(checkpoint.dir());
+  (void)folder.Weights(tessera::Part::kTransformer);
+  (void)tessera::ReadFluxConfig(folder);
+  (void)tessera::ReadSchedulerConfig(folder);
+  (void)tessera::ReadVaeConfig(folder);
+  (void)tessera::ReadClipTextConfig(folder);
+  (void)tessera::ReadT5Config(folder);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "common/model/checkpoint_folder.h"
 #include "worker/tokenizer/clip_tokenizer.h"
 #include "worker/tokenizer/t5_tokenizer.h"
 #include "worker/tokenizer/unicode.h"
@@ -31,8 +32,9 @@ void Encode(const absl::StatusOr<Tokenizer>& tokenizer, std::string_view prompt,
 // Whatever bytes a prompt holds, a tokenizer answers with exactly the ids asked for, all within the
 // embedding, or, when they are not UTF-8, with a status.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto clip = tessera::ClipTokenizer::Load(TESSERA_TINY_FLUX_DIR "/tokenizer");
-  static const auto t5 = tessera::T5Tokenizer::Load(TESSERA_TINY_FLUX_DIR "/tokenizer_2");
+  static const tessera::CheckpointFolder checkpoint(TESSERA_TINY_FLUX_DIR);
+  static const auto clip = tessera::ClipTokenizer::Load(checkpoint);
+  static const auto t5 = tessera::T5Tokenizer::Load(checkpoint);
   const std::string_view prompt(reinterpret_cast<const char*>(data), size);
   Encode(clip, prompt, kClipRows);
   Encode(t5, prompt, kT5Rows);

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/fuzz/fuzzed_checkpoint.h"
 #include "worker/tokenizer/clip_tokenizer.h"
 #include "worker/tokenizer/t5_tokenizer.h"
@@ -12,8 +13,8 @@ constexpr char kPrompt[] = "A photo of <extra_id_1> Éclair,  12 dogs</s> \u4e16
 constexpr int64_t kLength = 24;  // tokens
 
 template <typename Tokenizer>
-void LoadAndEncode(const std::string& folder) {
-  const auto tokenizer = Tokenizer::Load(folder);
+void LoadAndEncode(const std::string& model_dir) {
+  const auto tokenizer = Tokenizer::Load(tessera::CheckpointFolder(model_dir));
   if (!tokenizer.ok()) return;
   const auto prompt = tokenizer->Encode(kPrompt, kLength);
   if (!prompt.ok() || prompt->ids.size() > static_cast<size_t>(kLength)) std::abort();
@@ -30,15 +31,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = tessera::testing::SplitInput(data, size);
   if (!file.has_value()) {
     checkpoint.Replace("tokenizer_2/spiece.model", {reinterpret_cast<const char*>(data), size});
-    LoadAndEncode<tessera::T5Tokenizer>(checkpoint.dir() + "/tokenizer_2");
+    LoadAndEncode<tessera::T5Tokenizer>(checkpoint.dir());
     return 0;
   }
   FuzzedCheckpoint& target = file->name == "tokenizer_2/tokenizer.json" ? fast_only : checkpoint;
   target.Replace(file->name, file->bytes);
   if (file->name.starts_with("tokenizer/")) {
-    LoadAndEncode<tessera::ClipTokenizer>(target.dir() + "/tokenizer");
+    LoadAndEncode<tessera::ClipTokenizer>(target.dir());
   } else {
-    LoadAndEncode<tessera::T5Tokenizer>(target.dir() + "/tokenizer_2");
+    LoadAndEncode<tessera::T5Tokenizer>(target.dir());
   }
   return 0;
 }

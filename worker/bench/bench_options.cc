@@ -160,7 +160,9 @@ void ResolveModel(BenchOptions& options) {
   } else if (options.model == "flux-dev") {
     options.config = FluxDevSizes();
   } else {
-    const absl::StatusOr<FluxConfig> config = ReadFluxConfig(options.model);
+    const auto checkpoint = Checkpoint::Open(options.model);
+    if (!checkpoint.ok()) throw CLI::ValidationError("--model", checkpoint.status().ToString());
+    const absl::StatusOr<FluxConfig> config = ReadFluxConfig(**checkpoint);
     if (!config.ok()) throw CLI::ValidationError("--model", config.status().ToString());
     options.config = *config;
   }

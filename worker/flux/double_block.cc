@@ -3,14 +3,13 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/norm_eps.h"
 #include "worker/kernels/gated_add.h"
 #include "worker/kernels/layer_norm_modulate.h"
 #include "worker/kernels/norm_rope_qkv.h"
 
 namespace tessera {
 namespace {
-
-constexpr double kEps = 1e-6;
 
 struct StreamNames {
   std::string modulation, q, k, v, out, norm_q, norm_k, mlp;
@@ -46,8 +45,9 @@ Modulation ModulationOf(const at::Tensor& vectors, int64_t index, int64_t inner_
 }
 
 LinearInput Modulated(const at::Tensor& x, const Modulation& m, const Linear& consumer) {
-  if (consumer.is_fp8()) return LayerNormModulateFp8(x, m.shift, m.scale, kEps, consumer.kernels);
-  return LayerNormModulate(x, m.shift, m.scale, kEps, consumer.kernels);
+  if (consumer.is_fp8())
+    return LayerNormModulateFp8(x, m.shift, m.scale, kNormEps, consumer.kernels);
+  return LayerNormModulate(x, m.shift, m.scale, kNormEps, consumer.kernels);
 }
 
 void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, const RopeTable& rope,
@@ -58,7 +58,7 @@ void DoubleStream::ProjectQkv(const at::Tensor& x, const at::Tensor& vectors, co
   const auto heads = [&](const Linear& linear) {
     return linear(y).unflatten(-1, {q.size(2), q.size(3)});
   };
-  NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kEps,
+  NormRopeQkv({heads(to_q), heads(to_k), heads(to_v)}, norm_q, norm_k, rope.cos, rope.sin, kNormEps,
               {q, key_value.k, key_value.v}, kernels);
 }
 

@@ -1,11 +1,11 @@
 #include "worker/flux/flux_config.h"
 
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/json_fields.h"
+#include "common/base/status_macros.h"
 
 namespace tessera {
 namespace {
@@ -13,86 +13,54 @@ namespace {
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxWidth = 1 << 20;
 
-// Reads fields and collects what is wrong with them.
-class Fields {
- public:
-  explicit Fields(const nlohmann::json& object) : object_(object) {}
-
-  int64_t Int(const std::string& name, int64_t min, int64_t max) {
-    const auto it = object_.find(name);
-    if (it == object_.end() || !it->is_number_integer() || it->get<int64_t>() < min ||
-        it->get<int64_t>() > max) {
-      problems_.push_back(absl::StrCat(name, ": expected an integer from ", min, " to ", max,
-                                       ", found ", it == object_.end() ? "nothing" : it->dump()));
-      return min;
-    }
-    return it->get<int64_t>();
+// Empty with a problem noted.
+std::vector<int64_t> ReadAxes(int64_t head_dim, JsonFields& fields) {
+  constexpr char kName[] = "axes_dims_rope";
+  const nlohmann::json published = {16, 56, 56};
+  const nlohmann::json* found = fields.Find(kName);
+  const nlohmann::json& value = found == nullptr ? published : *found;
+  std::vector<int64_t> axes;
+  bool valid = value.is_array() && value.size() == 3;
+  for (size_t i = 0; valid && i < 3; ++i) {
+    const nlohmann::json& axis = value[i];
+    valid =
+        axis.is_number_integer() && axis >= 0 && axis <= kMaxWidth && axis.get<int64_t>() % 2 == 0;
+    if (valid) axes.push_back(axis.get<int64_t>());
   }
-
-  void Problem(std::string text) { problems_.push_back(std::move(text)); }
-  const std::vector<std::string>& problems() const { return problems_; }
-
- private:
-  const nlohmann::json& object_;
-  std::vector<std::string> problems_;
-};
+  if (!valid) {
+    fields.Expected(kName, "three even numbers", found);
+    return {};
+  }
+  if (std::accumulate(axes.begin(), axes.end(), int64_t{0}) != head_dim) {
+    fields.Problem(kName, absl::StrCat("[", absl::StrJoin(axes, ", "),
+                                       "] does not sum to attention_head_dim ", head_dim));
+  }
+  return axes;
+}
 
 }  // namespace
 
-absl::StatusOr<FluxConfig> ReadFluxConfig(const std::string& model_dir) {
-  const std::string path = absl::StrCat(model_dir, "/transformer/config.json");
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
-  const nlohmann::json json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": expected a JSON object"));
-  }
-
-  Fields fields(json);
+absl::StatusOr<FluxConfig> ReadFluxConfig(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file, checkpoint.Config(Part::kTransformer));
+  JsonFields fields(file.path, file.object);
   FluxConfig config;
   config.num_layers = fields.Int("num_layers", 0, kMaxLayers);
   config.num_single_layers = fields.Int("num_single_layers", 0, kMaxLayers);
   config.num_attention_heads = fields.Int("num_attention_heads", 1, kMaxLayers);
   config.attention_head_dim = fields.Int("attention_head_dim", 2, kMaxWidth);
   config.in_channels = fields.Int("in_channels", 1, kMaxWidth);
+  config.out_channels = fields.Int("out_channels", 1, kMaxWidth, config.in_channels);
   config.joint_attention_dim = fields.Int("joint_attention_dim", 1, kMaxWidth);
   config.pooled_projection_dim = fields.Int("pooled_projection_dim", 1, kMaxWidth);
-  const bool has_out = json.contains("out_channels") && !json["out_channels"].is_null();
-  config.out_channels = has_out ? fields.Int("out_channels", 1, kMaxWidth) : config.in_channels;
-  if (json.contains("patch_size") && fields.Int("patch_size", 1, kMaxWidth) != 1) {
-    fields.Problem("patch_size: only 1 is supported");
+  config.guidance_embeds = fields.Bool("guidance_embeds", false);
+  config.axes_dims_rope = ReadAxes(config.attention_head_dim, fields);
+  if (fields.Int("patch_size", 1, kMaxWidth, 1) != 1) {
+    fields.Problem("patch_size", "only 1 is supported");
   }
-
-  const auto guidance = json.find("guidance_embeds");
-  if (guidance != json.end() && !guidance->is_boolean()) {
-    fields.Problem(
-        absl::StrCat("guidance_embeds: expected true or false, found ", guidance->dump()));
-  } else {
-    config.guidance_embeds = guidance != json.end() && guidance->get<bool>();
+  if (config.attention_layers() == 0) {
+    fields.Problem("num_layers + num_single_layers", "expected at least 1");
   }
-
-  const nlohmann::json axes = json.value("axes_dims_rope", nlohmann::json{16, 56, 56});
-  bool valid = axes.is_array() && axes.size() == 3;
-  for (size_t i = 0; valid && i < axes.size(); ++i) {
-    valid = axes[i].is_number_integer() && axes[i] >= 0 && axes[i] <= kMaxWidth &&
-            axes[i].get<int64_t>() % 2 == 0;
-    if (valid) config.axes_dims_rope.push_back(axes[i].get<int64_t>());
-  }
-  if (!valid) {
-    fields.Problem(
-        absl::StrCat("axes_dims_rope: expected three even numbers, found ", axes.dump()));
-  } else if (std::accumulate(config.axes_dims_rope.begin(), config.axes_dims_rope.end(),
-                             int64_t{0}) != config.attention_head_dim) {
-    fields.Problem(absl::StrCat("axes_dims_rope: ", axes.dump(),
-                                " does not sum to attention_head_dim ", config.attention_head_dim));
-  }
-  if (config.attention_layers() == 0)
-    fields.Problem("num_layers + num_single_layers: expected at least 1");
-
-  if (!fields.problems().empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", absl::StrJoin(fields.problems(), "; ")));
-  }
+  TESSERA_RETURN_IF_ERROR(fields.Finish());
   return config;
 }
 

@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 
 namespace tessera {
 
-// transformer/config.json of a FLUX.1 checkpoint.
+// The transformer's config of a FLUX.1 checkpoint.
 struct FluxConfig {
   int64_t num_layers = 0;         // double blocks
   int64_t num_single_layers = 0;  // single blocks
@@ -26,6 +27,6 @@ struct FluxConfig {
 };
 
 // Errors: NOT_FOUND, INVALID_ARGUMENT listing every wrong field with the file's name.
-absl::StatusOr<FluxConfig> ReadFluxConfig(const std::string& model_dir);
+absl::StatusOr<FluxConfig> ReadFluxConfig(const Checkpoint& checkpoint);
 
 }  // namespace tessera

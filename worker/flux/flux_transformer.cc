@@ -2,14 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "worker/base/norm_eps.h"
 #include "worker/kernels/layer_norm_modulate.h"
 
 namespace tessera {
 namespace {
 
-constexpr double kEps = 1e-6;
 constexpr double kHalfMax = 65504;
 
 RopeTable RopeRows(const RopeTable& table, int64_t begin, int64_t size) {
@@ -37,15 +36,14 @@ void ClampHalf(at::Tensor& x) {
 
 }  // namespace
 
-absl::StatusOr<FluxTransformer> FluxTransformer::Load(const std::string& model_dir,
+absl::StatusOr<FluxTransformer> FluxTransformer::Load(const Checkpoint& checkpoint,
                                                       const WeightOptions& options,
                                                       const LayerSet& fp8, KernelChoice kernels) {
-  TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(model_dir));
+  TESSERA_ASSIGN_OR_RETURN(const FluxConfig config, ReadFluxConfig(checkpoint));
   WeightOptions mine = options;
   if (!fp8.empty()) mine.stored_fp8 = StoredFp8::kKeep;
-  TESSERA_ASSIGN_OR_RETURN(
-      WeightReader reader,
-      WeightReader::Open(absl::StrCat(model_dir, "/transformer"), "diffusion_pytorch_model", mine));
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, checkpoint.Weights(Part::kTransformer));
+  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(files, mine));
   return Load(config, std::move(reader), fp8, kernels);
 }
 
@@ -134,7 +132,7 @@ at::Tensor FluxTransformer::Velocity(const FluxConditioning& conditioning, int64
   }
 
   const at::Tensor scale = vectors.Next(inner), shift = vectors.Next(inner);
-  const at::Tensor y = LayerNormModulate(image, shift, scale, kEps, kernels_);
+  const at::Tensor y = LayerNormModulate(image, shift, scale, kNormEps, kernels_);
   if (observer) observer("norm_out", text, y);
   return proj_out_(y);
 }

@@ -39,7 +39,7 @@ class FluxTransformer {
  public:
   // The layers of `fp8` are quantised as they are read, or used as they are stored. `kernels`
   // compute them and the work between them.
-  static absl::StatusOr<FluxTransformer> Load(const std::string& model_dir,
+  static absl::StatusOr<FluxTransformer> Load(const Checkpoint& checkpoint,
                                               const WeightOptions& options,
                                               const LayerSet& fp8 = {}, KernelChoice kernels = {});
 

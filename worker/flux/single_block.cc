@@ -3,15 +3,12 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/norm_eps.h"
 #include "worker/flux/double_block.h"
 #include "worker/kernels/gated_add.h"
 #include "worker/kernels/norm_rope_qkv.h"
 
 namespace tessera {
-namespace {
-constexpr double kEps = 1e-6;
-}  // namespace
-
 SingleBlock SingleBlock::Load(WeightReader& reader, const FluxConfig& config, int64_t index,
                               const LayerSet& fp8, KernelChoice kernels) {
   const std::string p = absl::StrCat("single_transformer_blocks.", index, ".");
@@ -50,7 +47,8 @@ void SingleBlock::Forward(at::Tensor& rows, int64_t text_count, const at::Tensor
     if (size == 0) return;
     NormRopeQkv(
         {raw_q.narrow(1, begin, size), raw_k.narrow(1, begin, size), raw_v.narrow(1, begin, size)},
-        norm_q, norm_k, rope.cos, rope.sin, kEps, {q.narrow(1, begin, size), to.k, to.v}, kernels);
+        norm_q, norm_k, rope.cos, rope.sin, kNormEps, {q.narrow(1, begin, size), to.k, to.v},
+        kernels);
   };
   write(0, text_count, text_rope, text);
   write(text_count, count - text_count, image_rope, image);

@@ -45,30 +45,31 @@ absl::StatusOr<std::unique_ptr<FluxPipeline>> FluxPipeline::Load(const PipelineO
                                  .cache_dir = options.weight_cache_dir,
                                  .on_progress = options.on_load_progress,
                                  .taken_bytes = &weight_bytes};
-  TESSERA_ASSIGN_OR_RETURN(ModelInfo model, ReadModelInfo(options.model_dir));
-  TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(options.model_dir));
+  TESSERA_ASSIGN_OR_RETURN(const std::shared_ptr<const Checkpoint> checkpoint,
+                           Checkpoint::Open(options.model_dir));
+  TESSERA_ASSIGN_OR_RETURN(ModelInfo model, ReadModelInfo(*checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(SchedulerConfig scheduler, ReadSchedulerConfig(*checkpoint));
   TESSERA_ASSIGN_OR_RETURN(PromptEncoder text,
-                           PromptEncoder::Load(options.model_dir, weights, options.text_encoder));
-  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae,
-                           VaeDecoder::Load(options.model_dir, weights, options.kernels));
+                           PromptEncoder::Load(checkpoint, weights, options.text_encoder));
+  TESSERA_ASSIGN_OR_RETURN(VaeDecoder vae, VaeDecoder::Load(*checkpoint, weights, options.kernels));
   TESSERA_ASSIGN_OR_RETURN(
       FluxTransformer transformer,
-      FluxTransformer::Load(options.model_dir, weights, compute.fp8, options.kernels));
+      FluxTransformer::Load(*checkpoint, weights, compute.fp8, options.kernels));
 
   const FluxConfig& config = transformer.config();
   const TextEncoders& encoders = text.encoders();
   if (encoders.joint_attention_dim() != config.joint_attention_dim ||
       encoders.pooled_projection_dim() != config.pooled_projection_dim) {
     return absl::InvalidArgumentError(absl::StrCat(
-        options.model_dir, ": the text encoders make states of width ",
-        encoders.joint_attention_dim(), " and ", encoders.pooled_projection_dim(),
-        " (pooled); transformer/config.json expects joint_attention_dim ",
-        config.joint_attention_dim, " and pooled_projection_dim ", config.pooled_projection_dim));
+        checkpoint->Place(Part::kTransformer), ": the config expects joint_attention_dim ",
+        config.joint_attention_dim, " and pooled_projection_dim ", config.pooled_projection_dim,
+        "; the text encoders make states of width ", encoders.joint_attention_dim(), " and ",
+        encoders.pooled_projection_dim(), " (pooled)"));
   }
   const int64_t features = 4 * vae.config().latent_channels;
   if (config.in_channels != features || config.out_channels != features) {
     return absl::InvalidArgumentError(
-        absl::StrCat(options.model_dir, ": transformer/config.json has in_channels ",
+        absl::StrCat(checkpoint->Place(Part::kTransformer), ": the config has in_channels ",
                      config.in_channels, " and out_channels ", config.out_channels,
                      "; text to image needs ", features, ", 4 x the VAE's latent_channels"));
   }

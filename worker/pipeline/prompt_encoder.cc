@@ -18,7 +18,7 @@ T ValueOrThrow(absl::StatusOr<T> value) {
 
 }  // namespace
 
-absl::StatusOr<PromptEncoder> PromptEncoder::Load(const std::string& model_dir,
+absl::StatusOr<PromptEncoder> PromptEncoder::Load(std::shared_ptr<const Checkpoint> checkpoint,
                                                   const WeightOptions& weights,
                                                   TextEncoderPlace place) {
   WeightOptions text = weights;
@@ -28,7 +28,7 @@ absl::StatusOr<PromptEncoder> PromptEncoder::Load(const std::string& model_dir,
   const bool at_once = place == TextEncoderPlace::kEveryRank || text.device.is_cpu();
   TESSERA_ASSIGN_OR_RETURN(
       TextEncoders encoders,
-      TextEncoders::Load(model_dir, text,
+      TextEncoders::Load(std::move(checkpoint), text,
                          at_once ? EncoderLoading::kAtOnce : EncoderLoading::kOnDemand));
   PromptEncoder result(std::move(encoders), weights, place);
   if (!text.device.is_cpu()) result.weight_bytes_ = weight_bytes;

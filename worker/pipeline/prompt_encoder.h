@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,7 @@ namespace tessera {
 class PromptEncoder {
  public:
   // `weights` has the type and device of the embeddings.
-  static absl::StatusOr<PromptEncoder> Load(const std::string& model_dir,
+  static absl::StatusOr<PromptEncoder> Load(std::shared_ptr<const Checkpoint> checkpoint,
                                             const WeightOptions& weights, TextEncoderPlace place);
 
   // A collective, unless the place is every rank. Throws StatusException: INVALID_ARGUMENT, on all

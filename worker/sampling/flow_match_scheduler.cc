@@ -4,10 +4,8 @@
 
 #include <cmath>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/json_fields.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 #include "worker/kernels/euler_update.h"
 
 namespace tessera {
@@ -39,10 +37,9 @@ std::vector<float> UnshiftedSigmas(int steps) {
 
 }  // namespace
 
-absl::StatusOr<SchedulerConfig> ReadSchedulerConfig(const std::string& model_dir) {
-  const std::string path = absl::StrCat(model_dir, "/scheduler/scheduler_config.json");
-  TESSERA_ASSIGN_OR_RETURN(const nlohmann::json json, ReadJsonFile(path));
-  JsonFields fields(path, json);
+absl::StatusOr<SchedulerConfig> ReadSchedulerConfig(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file, checkpoint.Config(Part::kScheduler));
+  JsonFields fields(file.path, file.object);
   SchedulerConfig config;
   fields.Choice("_class_name", {"FlowMatchEulerDiscreteScheduler"});
   config.num_train_timesteps = fields.Int("num_train_timesteps", 1, 1'000'000, 1000);
@@ -59,7 +56,7 @@ absl::StatusOr<SchedulerConfig> ReadSchedulerConfig(const std::string& model_dir
   if (config.use_dynamic_shifting && config.base_image_seq_len == config.max_image_seq_len) {
     fields.Problem("max_image_seq_len", "expected another value than base_image_seq_len");
   }
-  RejectUnknownSwitches(json, fields);
+  RejectUnknownSwitches(file.object, fields);
   TESSERA_RETURN_IF_ERROR(fields.Finish());
   return config;
 }

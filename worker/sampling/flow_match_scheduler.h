@@ -7,14 +7,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/kernels/kernel_choice.h"
 
 namespace tessera {
 
 enum class TimeShift { kExponential, kLinear };
 
-// scheduler/scheduler_config.json of a FLUX.1 checkpoint (diffusers'
-// FlowMatchEulerDiscreteScheduler and its defaults).
+// The scheduler's config of a FLUX.1 checkpoint (diffusers' FlowMatchEulerDiscreteScheduler and its
+// defaults).
 struct SchedulerConfig {
   int64_t num_train_timesteps = 1000;
   double shift = 1.0;                 // static shift, without dynamic shifting
@@ -29,7 +30,7 @@ struct SchedulerConfig {
 // Errors: NOT_FOUND, INVALID_ARGUMENT listing every wrong field with the file's name. A switch that
 // this scheduler does not have (karras sigmas, terminal shift, stochastic sampling, ...) is wrong
 // when set.
-absl::StatusOr<SchedulerConfig> ReadSchedulerConfig(const std::string& model_dir);
+absl::StatusOr<SchedulerConfig> ReadSchedulerConfig(const Checkpoint& checkpoint);
 
 // Noise levels of one run of N steps, from 1 (pure noise) down to 0.
 struct Schedule {

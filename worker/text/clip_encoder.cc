@@ -62,11 +62,12 @@ at::Tensor Activate(const at::Tensor& x, ClipActivation activation) {
 
 }  // namespace
 
-absl::StatusOr<ClipEncoder> ClipEncoder::Load(const std::string& folder,
+absl::StatusOr<ClipEncoder> ClipEncoder::Load(const Checkpoint& checkpoint,
                                               const WeightOptions& options) {
   ClipEncoder encoder;
-  TESSERA_ASSIGN_OR_RETURN(encoder.config, ReadClipTextConfig(folder));
-  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(folder, "model", options));
+  TESSERA_ASSIGN_OR_RETURN(encoder.config, ReadClipTextConfig(checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, checkpoint.Weights(Part::kTextEncoder));
+  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(files, options));
   const ClipTextConfig& config = encoder.config;
   const std::string prefix =
       reader.Has(absl::StrCat(kPrefix, "final_layer_norm.weight")) ? kPrefix : "";

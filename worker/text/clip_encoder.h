@@ -37,9 +37,10 @@ struct ClipEncoder {
   std::vector<ClipLayer> layers;
   ClipNorm final_norm;
 
-  // Reads config.json and model.safetensors (or its shards) of a text_encoder folder, whose keys
-  // may or may not begin with "text_model.". Errors as WeightReader's and ReadClipTextConfig's.
-  static absl::StatusOr<ClipEncoder> Load(const std::string& folder, const WeightOptions& options);
+  // Names of tensors may or may not begin with "text_model.". Errors as WeightReader's and
+  // ReadClipTextConfig's.
+  static absl::StatusOr<ClipEncoder> Load(const Checkpoint& checkpoint,
+                                          const WeightOptions& options);
 
   // ids [batch, tokens], int64 on the weights' device, each below vocab_size; tokens is at most
   // max_position_embeddings. The states after the last norm: [batch, tokens, hidden].

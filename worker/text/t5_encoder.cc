@@ -59,10 +59,12 @@ at::Tensor ClampHalf(const at::Tensor& x) {
 
 }  // namespace
 
-absl::StatusOr<T5Encoder> T5Encoder::Load(const std::string& folder, const WeightOptions& options) {
+absl::StatusOr<T5Encoder> T5Encoder::Load(const Checkpoint& checkpoint,
+                                          const WeightOptions& options) {
   T5Encoder encoder;
-  TESSERA_ASSIGN_OR_RETURN(encoder.config_, ReadT5Config(folder));
-  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(folder, "model", options));
+  TESSERA_ASSIGN_OR_RETURN(encoder.config_, ReadT5Config(checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, checkpoint.Weights(Part::kTextEncoder2));
+  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(files, options));
   const T5Config& config = encoder.config_;
   const bool has_shared = reader.Has(kSharedName) || !reader.Has(kEmbedName);
   encoder.embedding_ =

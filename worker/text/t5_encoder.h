@@ -23,9 +23,8 @@ struct T5Block {
 // T5's encoder (transformers, models/t5/modeling_t5.py). Thread-compatible.
 class T5Encoder {
  public:
-  // Reads config.json and model.safetensors (or its shards) of a text_encoder_2 folder. Errors as
-  // WeightReader's and ReadT5Config's.
-  static absl::StatusOr<T5Encoder> Load(const std::string& folder, const WeightOptions& options);
+  // Errors as WeightReader's and ReadT5Config's.
+  static absl::StatusOr<T5Encoder> Load(const Checkpoint& checkpoint, const WeightOptions& options);
 
   // ids [batch, tokens], int64 on the weights' device, each below vocab_size. The states after the
   // last norm: [batch, tokens, d_model]. In float16 sums are clamped and the feed-forward's output

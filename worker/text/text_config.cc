@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/json_fields.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 
 namespace tessera {
 namespace {
@@ -22,10 +21,9 @@ double PositiveEpsilon(JsonFields& fields, const std::string& name, double fallb
 
 }  // namespace
 
-absl::StatusOr<ClipTextConfig> ReadClipTextConfig(const std::string& folder) {
-  const std::string path = folder + "/config.json";
-  TESSERA_ASSIGN_OR_RETURN(const nlohmann::json json, ReadJsonFile(path));
-  JsonFields fields(path, json);
+absl::StatusOr<ClipTextConfig> ReadClipTextConfig(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file, checkpoint.Config(Part::kTextEncoder));
+  JsonFields fields(file.path, file.object);
   ClipTextConfig config;
   config.vocab_size = fields.Int("vocab_size", 1, kMaxRows);
   config.max_position_embeddings = fields.Int("max_position_embeddings", 2, kMaxWidth);
@@ -45,10 +43,9 @@ absl::StatusOr<ClipTextConfig> ReadClipTextConfig(const std::string& folder) {
   return config;
 }
 
-absl::StatusOr<T5Config> ReadT5Config(const std::string& folder) {
-  const std::string path = folder + "/config.json";
-  TESSERA_ASSIGN_OR_RETURN(const nlohmann::json json, ReadJsonFile(path));
-  JsonFields fields(path, json);
+absl::StatusOr<T5Config> ReadT5Config(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file, checkpoint.Config(Part::kTextEncoder2));
+  JsonFields fields(file.path, file.object);
   T5Config config;
   config.vocab_size = fields.Int("vocab_size", 1, kMaxRows);
   config.d_model = fields.Int("d_model", 1, kMaxWidth);

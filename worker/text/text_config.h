@@ -4,12 +4,13 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 
 namespace tessera {
 
 enum class ClipActivation { kQuickGelu, kGelu };
 
-// text_encoder/config.json: CLIP's text model.
+// The config of CLIP's text model.
 struct ClipTextConfig {
   int64_t vocab_size = 0;               // rows of the token embedding
   int64_t max_position_embeddings = 0;  // the longest prompt, in tokens
@@ -22,7 +23,7 @@ struct ClipTextConfig {
   int64_t eos_token_id = 0;  // 2 stands for "the largest id of the prompt"
 };
 
-// text_encoder_2/config.json: T5's encoder with a gated feed-forward.
+// The config of T5's encoder with a gated feed-forward.
 struct T5Config {
   int64_t vocab_size = 0;  // rows of the token embedding
   int64_t d_model = 0;
@@ -37,9 +38,9 @@ struct T5Config {
   int64_t inner_dim() const { return num_heads * d_kv; }
 };
 
-// Both read folder/config.json. Fields that files may leave out take transformers' defaults.
-// NOT_FOUND, or INVALID_ARGUMENT listing every wrong field with the file's name.
-absl::StatusOr<ClipTextConfig> ReadClipTextConfig(const std::string& folder);
-absl::StatusOr<T5Config> ReadT5Config(const std::string& folder);
+// Fields that files may leave out take transformers' defaults. NOT_FOUND, or INVALID_ARGUMENT
+// listing every wrong field with the file's name.
+absl::StatusOr<ClipTextConfig> ReadClipTextConfig(const Checkpoint& checkpoint);
+absl::StatusOr<T5Config> ReadT5Config(const Checkpoint& checkpoint);
 
 }  // namespace tessera

@@ -51,10 +51,9 @@ struct Encoders {
   ClipEncoder clip;
   T5Encoder t5;
 
-  static absl::StatusOr<Encoders> Load(const std::string& model_dir, const WeightOptions& options) {
-    TESSERA_ASSIGN_OR_RETURN(ClipEncoder clip,
-                             ClipEncoder::Load(model_dir + "/text_encoder", options));
-    TESSERA_ASSIGN_OR_RETURN(T5Encoder t5, T5Encoder::Load(model_dir + "/text_encoder_2", options));
+  static absl::StatusOr<Encoders> Load(const Checkpoint& checkpoint, const WeightOptions& options) {
+    TESSERA_ASSIGN_OR_RETURN(ClipEncoder clip, ClipEncoder::Load(checkpoint, options));
+    TESSERA_ASSIGN_OR_RETURN(T5Encoder t5, T5Encoder::Load(checkpoint, options));
     return Encoders{std::move(clip), std::move(t5)};
   }
 };
@@ -66,7 +65,7 @@ struct PromptTokens {
 }  // namespace
 
 struct TextEncoders::Impl {
-  std::string model_dir;
+  std::shared_ptr<const Checkpoint> checkpoint;
   WeightOptions options;
   ClipTokenizer clip_tokenizer;
   T5Tokenizer t5_tokenizer;
@@ -80,7 +79,8 @@ struct TextEncoders::Impl {
                                              const std::string& text) const {
     absl::StatusOr<TokenizedPrompt> tokens = clip_tokenizer.Encode(text, clip_length);
     if (!tokens.ok()) return Annotate(what, tokens.status());
-    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, clip_config.vocab_size, "text_encoder"));
+    TESSERA_RETURN_IF_ERROR(
+        CheckIds(what, tokens->ids, clip_config.vocab_size, PartName(Part::kTextEncoder)));
     return tokens;
   }
 
@@ -88,7 +88,8 @@ struct TextEncoders::Impl {
                                            int64_t length) const {
     absl::StatusOr<TokenizedPrompt> tokens = t5_tokenizer.Encode(text, length);
     if (!tokens.ok()) return Annotate(what, tokens.status());
-    TESSERA_RETURN_IF_ERROR(CheckIds(what, tokens->ids, t5_config.vocab_size, "text_encoder_2"));
+    TESSERA_RETURN_IF_ERROR(
+        CheckIds(what, tokens->ids, t5_config.vocab_size, PartName(Part::kTextEncoder2)));
     return tokens;
   }
 
@@ -118,35 +119,33 @@ TextEncoders::TextEncoders(TextEncoders&&) noexcept = default;
 TextEncoders& TextEncoders::operator=(TextEncoders&&) noexcept = default;
 TextEncoders::~TextEncoders() = default;
 
-absl::StatusOr<TextEncoders> TextEncoders::Load(const std::string& model_dir,
+absl::StatusOr<TextEncoders> TextEncoders::Load(std::shared_ptr<const Checkpoint> checkpoint,
                                                 const WeightOptions& options,
                                                 EncoderLoading loading) {
-  TESSERA_ASSIGN_OR_RETURN(ClipTokenizer clip_tokenizer,
-                           ClipTokenizer::Load(model_dir + "/tokenizer"));
-  TESSERA_ASSIGN_OR_RETURN(T5Tokenizer t5_tokenizer, T5Tokenizer::Load(model_dir + "/tokenizer_2"));
-  TESSERA_ASSIGN_OR_RETURN(const ClipTextConfig clip_config,
-                           ReadClipTextConfig(model_dir + "/text_encoder"));
+  TESSERA_ASSIGN_OR_RETURN(ClipTokenizer clip_tokenizer, ClipTokenizer::Load(*checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(T5Tokenizer t5_tokenizer, T5Tokenizer::Load(*checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(const ClipTextConfig clip_config, ReadClipTextConfig(*checkpoint));
   const int64_t positions = clip_config.max_position_embeddings;
   const int64_t clip_length =
       clip_tokenizer.max_length() > 0 ? clip_tokenizer.max_length() : positions;
   if (clip_length > positions) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        model_dir, "/tokenizer/tokenizer_config.json: model_max_length: expected at most ",
-        positions, ", text_encoder's max_position_embeddings, found ", clip_length));
+    return absl::InvalidArgumentError(
+        absl::StrCat(checkpoint->Place(Part::kTokenizer), ": model_max_length: expected at most ",
+                     positions, ", the encoder's max_position_embeddings, found ", clip_length));
   }
   WeightOptions first = options;
   if (loading == EncoderLoading::kOnDemand) first.device = at::kMeta;  // names and shapes only
-  TESSERA_ASSIGN_OR_RETURN(Encoders encoders, Encoders::Load(model_dir, first));
+  TESSERA_ASSIGN_OR_RETURN(Encoders encoders, Encoders::Load(*checkpoint, first));
   const T5Config t5_config = encoders.t5.config();
 
-  std::unique_ptr<Impl> impl(new Impl{model_dir, options, std::move(clip_tokenizer),
+  std::unique_ptr<Impl> impl(new Impl{checkpoint, options, std::move(clip_tokenizer),
                                       std::move(t5_tokenizer), clip_config, t5_config, clip_length,
                                       std::nullopt});
   impl->options.taken_bytes = nullptr;  // the caller's, counted once
   if (loading == EncoderLoading::kAtOnce) impl->encoders = std::move(encoders);
   // Control tokens that every prompt has.
-  TESSERA_RETURN_IF_ERROR(impl->ClipTokens(model_dir + "/tokenizer", "").status());
-  TESSERA_RETURN_IF_ERROR(impl->T5Tokens(model_dir + "/tokenizer_2", "", 2).status());
+  TESSERA_RETURN_IF_ERROR(impl->ClipTokens(checkpoint->Place(Part::kTokenizer), "").status());
+  TESSERA_RETURN_IF_ERROR(impl->T5Tokens(checkpoint->Place(Part::kTokenizer2), "", 2).status());
   return TextEncoders(std::move(impl));
 }
 
@@ -160,7 +159,7 @@ absl::StatusOr<PromptEmbedding> TextEncoders::Encode(const std::string& prompt,
   TESSERA_ASSIGN_OR_RETURN(const PromptTokens tokens,
                            impl_->Tokenize(prompt, second, max_sequence_length));
   if (!loaded()) {
-    TESSERA_ASSIGN_OR_RETURN(impl_->encoders, Encoders::Load(impl_->model_dir, impl_->options));
+    TESSERA_ASSIGN_OR_RETURN(impl_->encoders, Encoders::Load(*impl_->checkpoint, impl_->options));
   }
   PromptEmbedding embedding = impl_->CountsOf(tokens, max_sequence_length);
   Encoders& encoders = *impl_->encoders;

@@ -34,8 +34,8 @@ enum class EncoderLoading {
 // recently used out, bounded in bytes). Not thread-safe: one device thread owns it.
 class TextEncoders {
  public:
-  // Reads tokenizer/, tokenizer_2/, text_encoder/ and text_encoder_2/ below model_dir.
-  static absl::StatusOr<TextEncoders> Load(const std::string& model_dir,
+  // Weights that are given back, or come on demand, are read from the checkpoint again.
+  static absl::StatusOr<TextEncoders> Load(std::shared_ptr<const Checkpoint> checkpoint,
                                            const WeightOptions& options,
                                            EncoderLoading loading = EncoderLoading::kAtOnce);
   TextEncoders(TextEncoders&&) noexcept;

@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/file.h"
 #include "common/base/quote.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 #include "worker/tokenizer/json_members.h"
 
 namespace tessera {
@@ -36,8 +34,8 @@ absl::StatusOr<Merge> ParseMerge(const std::string& where, const std::string& te
   return Merge(text.substr(0, space), text.substr(space + 1));
 }
 
-absl::StatusOr<std::vector<Merge>> ReadMergesFile(const std::string& path) {
-  TESSERA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxTokenizerFileBytes));
+absl::StatusOr<std::vector<Merge>> ParseMergesFile(const std::string& path,
+                                                   const std::string& text) {
   std::vector<Merge> merges;
   int line_number = 0;
   for (size_t pos = 0; pos < text.size();) {
@@ -72,9 +70,11 @@ absl::StatusOr<std::vector<Merge>> ParseMerges(const std::string& path, const js
   return merges;
 }
 
-absl::StatusOr<BpeFiles> ReadTokenizerJson(const std::string& path) {
-  TESSERA_ASSIGN_OR_RETURN(const json file, ReadJsonFile(path, kMaxTokenizerFileBytes));
-  const json* model = FindMember(file, "model");
+absl::StatusOr<BpeFiles> ReadTokenizerJson(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file,
+                           ReadJson(checkpoint, Part::kTokenizer, TokenizerFile::kTokenizerJson));
+  const std::string& path = file.path;
+  const json* model = FindMember(file.object, "model");
   const json* type = model == nullptr ? nullptr : FindMember(*model, "type");
   if (model == nullptr || (type != nullptr && *type != "BPE")) {
     return FieldError(path, "model", "a model of type \"BPE\"", type == nullptr ? model : type);
@@ -96,19 +96,21 @@ absl::StatusOr<BpeFiles> ReadTokenizerJson(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<BpeFiles> ReadBpeFiles(const std::string& folder) {
-  const std::string vocabulary_path = folder + "/vocab.json";
-  const absl::StatusOr<json> vocabulary = ReadJsonFile(vocabulary_path, kMaxTokenizerFileBytes);
+absl::StatusOr<BpeFiles> ReadBpeFiles(const Checkpoint& checkpoint) {
+  const absl::StatusOr<JsonFile> vocabulary =
+      ReadJson(checkpoint, Part::kTokenizer, TokenizerFile::kVocabulary);
   if (absl::IsNotFound(vocabulary.status())) {
-    absl::StatusOr<BpeFiles> files = ReadTokenizerJson(folder + "/tokenizer.json");
+    absl::StatusOr<BpeFiles> files = ReadTokenizerJson(checkpoint);
     if (absl::IsNotFound(files.status())) return vocabulary.status();
     return files;
   }
   if (!vocabulary.ok()) return vocabulary.status();
   BpeFiles files;
-  files.merges_path = folder + "/merges.txt";
-  TESSERA_ASSIGN_OR_RETURN(files.vocabulary, ParseVocabulary(vocabulary_path, *vocabulary));
-  TESSERA_ASSIGN_OR_RETURN(files.merges, ReadMergesFile(files.merges_path));
+  TESSERA_ASSIGN_OR_RETURN(files.vocabulary, ParseVocabulary(vocabulary->path, vocabulary->object));
+  TESSERA_ASSIGN_OR_RETURN(FileBytes merges,
+                           checkpoint.Read(Part::kTokenizer, TokenizerFile::kMerges));
+  files.merges_path = std::move(merges.path);
+  TESSERA_ASSIGN_OR_RETURN(files.merges, ParseMergesFile(files.merges_path, merges.bytes));
   return files;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/tokenizer/bpe.h"
 
 namespace tessera {
@@ -15,8 +16,8 @@ struct BpeFiles {
   std::vector<std::pair<std::string, std::string>> merges;  // by rank
 };
 
-// Reads vocab.json and merges.txt of a tokenizer folder, or the "model" of tokenizer.json where
-// there is no vocab.json. NOT_FOUND, or INVALID_ARGUMENT naming file and field or line.
-absl::StatusOr<BpeFiles> ReadBpeFiles(const std::string& folder);
+// Reads vocab.json and merges.txt of CLIP's tokenizer, or the "model" of tokenizer.json where there
+// is no vocab.json. NOT_FOUND, or INVALID_ARGUMENT naming file and field or line.
+absl::StatusOr<BpeFiles> ReadBpeFiles(const Checkpoint& checkpoint);
 
 }  // namespace tessera

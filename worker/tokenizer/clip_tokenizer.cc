@@ -78,14 +78,15 @@ void ForEachWord(std::string_view text, OnWord on_word) {
 
 }  // namespace
 
-absl::StatusOr<ClipTokenizer> ClipTokenizer::Load(const std::string& folder) {
-  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config, ReadTokenizerConfig(folder));
+absl::StatusOr<ClipTokenizer> ClipTokenizer::Load(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config,
+                           ReadTokenizerConfig(checkpoint, Part::kTokenizer));
   ControlTokens& control = config.control;
   control.SetDefault("bos_token", "<|startoftext|>");
   control.SetDefault("eos_token", "<|endoftext|>");
   control.SetDefault("pad_token", "<|endoftext|>");
   control.SetDefault("unk_token", "<|endoftext|>");
-  TESSERA_ASSIGN_OR_RETURN(const BpeFiles files, ReadBpeFiles(folder));
+  TESSERA_ASSIGN_OR_RETURN(const BpeFiles files, ReadBpeFiles(checkpoint));
   const auto lookup = [&files](const std::string& token) -> std::optional<int> {
     const auto it = files.vocabulary.find(token);
     if (it == files.vocabulary.end()) return std::nullopt;

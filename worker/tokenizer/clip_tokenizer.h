@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/tokenizer/added_tokens.h"
 #include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/tokenized_prompt.h"
@@ -16,7 +17,7 @@ class ClipTokenizer {
   // Reads tokenizer_config.json, special_tokens_map.json and vocab.json with merges.txt, or
   // tokenizer.json where there is no vocab.json. NOT_FOUND, or INVALID_ARGUMENT naming file and
   // field.
-  static absl::StatusOr<ClipTokenizer> Load(const std::string& folder);
+  static absl::StatusOr<ClipTokenizer> Load(const Checkpoint& checkpoint);
 
   // At most `length` ids: start token, prompt, end token, then padding. Time is linear in the
   // prompt's length but for a logarithm. INVALID_ARGUMENT if the prompt is not UTF-8 or length < 2.

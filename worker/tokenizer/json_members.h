@@ -2,14 +2,23 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/json_fields.h"
+#include "common/base/status_macros.h"
+#include "common/model/checkpoint.h"
+#include "common/model/json_file.h"
 
 namespace tessera {
 
-// Published tokenizer files stay below 3 MB.
-constexpr size_t kMaxTokenizerFileBytes = 64 << 20;
+// A file of a tokenizer that holds a JSON object. Errors as Checkpoint::Read's and ParseJsonFile's.
+inline absl::StatusOr<JsonFile> ReadJson(const Checkpoint& checkpoint, Part part,
+                                         TokenizerFile file) {
+  TESSERA_ASSIGN_OR_RETURN(FileBytes read, checkpoint.Read(part, file));
+  TESSERA_ASSIGN_OR_RETURN(nlohmann::json object, ParseJsonFile(read.path, read.bytes));
+  return JsonFile{std::move(read.path), std::move(object)};
+}
 
 // A member of what may be an object; null if it is none, has no such member, or has a JSON null
 // there.

@@ -43,13 +43,14 @@ void AddSentinels(int64_t count, ControlTokens& control, std::vector<UnigramPiec
 
 }  // namespace
 
-absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const std::string& folder) {
-  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config, ReadTokenizerConfig(folder));
+absl::StatusOr<T5Tokenizer> T5Tokenizer::Load(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(TokenizerConfig config,
+                           ReadTokenizerConfig(checkpoint, Part::kTokenizer2));
   ControlTokens& control = config.control;
   control.SetDefault("eos_token", "</s>");
   control.SetDefault("pad_token", "<pad>");
   control.SetDefault("unk_token", "<unk>");
-  TESSERA_ASSIGN_OR_RETURN(UnigramModel model, ReadUnigramFiles(folder));
+  TESSERA_ASSIGN_OR_RETURN(UnigramModel model, ReadUnigramFiles(checkpoint));
   PieceIds ids;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids[model.pieces[id].text] = static_cast<int>(id);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/tokenizer/added_tokens.h"
 #include "worker/tokenizer/tokenized_prompt.h"
 #include "worker/tokenizer/unigram.h"
@@ -22,7 +23,7 @@ class T5Tokenizer {
   // Reads tokenizer_config.json, special_tokens_map.json and spiece.model, or tokenizer.json where
   // there is no spiece.model. The sentinels <extra_id_k> follow the pieces, the highest k first,
   // unless they are pieces. NOT_FOUND, or INVALID_ARGUMENT naming file and field.
-  static absl::StatusOr<T5Tokenizer> Load(const std::string& folder);
+  static absl::StatusOr<T5Tokenizer> Load(const Checkpoint& checkpoint);
 
   // At most `length` ids: prompt, </s>, then padding. Time is linear in the prompt's length.
   // INVALID_ARGUMENT if the prompt is not UTF-8 or length < 1.

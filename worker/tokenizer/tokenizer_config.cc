@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 #include "worker/tokenizer/json_members.h"
 
 namespace tessera {
@@ -18,10 +17,11 @@ using nlohmann::json;
 constexpr double kNoMaxLength = 1e9;
 constexpr int64_t kMaxExtraIds = 100000;
 
-absl::StatusOr<json> ReadOptional(const std::string& path) {
-  absl::StatusOr<json> object = ReadJsonFile(path, kMaxTokenizerFileBytes);
-  if (absl::IsNotFound(object.status())) return json::object();
-  return object;
+// An empty object without a path where there is no such file.
+absl::StatusOr<JsonFile> ReadOptional(const Checkpoint& checkpoint, Part part, TokenizerFile file) {
+  absl::StatusOr<JsonFile> read = ReadJson(checkpoint, part, file);
+  if (absl::IsNotFound(read.status())) return JsonFile{"", json::object()};
+  return read;
 }
 
 // A token as a plain string, or as an object with its flags.
@@ -47,18 +47,15 @@ absl::StatusOr<AddedToken> ParseToken(const std::string& path, const std::string
 
 class Reader {
  public:
-  explicit Reader(const std::string& folder)
-      : config_path_(folder + "/tokenizer_config.json"),
-        map_path_(folder + "/special_tokens_map.json"),
-        tokenizer_path_(folder + "/tokenizer.json") {}
+  Reader(const Checkpoint& checkpoint, Part part) : checkpoint_(checkpoint), part_(part) {}
 
   absl::StatusOr<TokenizerConfig> Read() {
-    TESSERA_ASSIGN_OR_RETURN(config_, ReadOptional(config_path_));
-    map_ = json::object();
-    if (const json* decoder = FindMember(config_, "added_tokens_decoder")) {
+    TESSERA_ASSIGN_OR_RETURN(config_, Read(TokenizerFile::kConfig));
+    map_.object = json::object();
+    if (const json* decoder = FindMember(config_.object, "added_tokens_decoder")) {
       TESSERA_RETURN_IF_ERROR(AddDecoder(*decoder));
     } else {
-      TESSERA_ASSIGN_OR_RETURN(map_, ReadOptional(map_path_));
+      TESSERA_ASSIGN_OR_RETURN(map_, Read(TokenizerFile::kSpecialTokensMap));
       TESSERA_RETURN_IF_ERROR(AddTokenizerJson());
     }
     for (const char* role : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
@@ -76,15 +73,19 @@ class Reader {
     const std::string* path;
     const json* value;  // or null
   };
+  absl::StatusOr<JsonFile> Read(TokenizerFile file) const {
+    return ReadOptional(checkpoint_, part_, file);
+  }
+
   // special_tokens_map.json outranks tokenizer_config.json, field by field.
   Member Find(const std::string& name) const {
-    if (map_.contains(name)) return {&map_path_, FindMember(map_, name)};
-    return {&config_path_, FindMember(config_, name)};
+    const JsonFile& file = map_.object.contains(name) ? map_ : config_;
+    return {&file.path, FindMember(file.object, name)};
   }
 
   absl::Status AddDecoder(const json& decoder) {
     if (!decoder.is_object()) {
-      return FieldError(config_path_, "added_tokens_decoder", "an object", &decoder);
+      return FieldError(config_.path, "added_tokens_decoder", "an object", &decoder);
     }
     std::map<int, AddedToken> by_id;
     for (const auto& [key, value] : decoder.items()) {
@@ -93,9 +94,9 @@ class Reader {
       const char* end = key.data() + key.size();
       const auto parsed = std::from_chars(key.data(), end, id);
       if (parsed.ec != std::errc() || parsed.ptr != end || !IsTokenId(id)) {
-        return FieldError(config_path_, field, "a token id as its name", &value);
+        return FieldError(config_.path, field, "a token id as its name", &value);
       }
-      TESSERA_ASSIGN_OR_RETURN(by_id[id], ParseToken(config_path_, field, value));
+      TESSERA_ASSIGN_OR_RETURN(by_id[id], ParseToken(config_.path, field, value));
       by_id[id].id = id;
     }
     for (auto& [id, token] : by_id) result_.control.Add(std::move(token));
@@ -103,17 +104,17 @@ class Reader {
   }
 
   absl::Status AddTokenizerJson() {
-    TESSERA_ASSIGN_OR_RETURN(const json file, ReadOptional(tokenizer_path_));
-    const json* list = FindMember(file, "added_tokens");
+    TESSERA_ASSIGN_OR_RETURN(const JsonFile file, Read(TokenizerFile::kTokenizerJson));
+    const json* list = FindMember(file.object, "added_tokens");
     if (list == nullptr) return absl::OkStatus();
-    if (!list->is_array()) return FieldError(tokenizer_path_, "added_tokens", "an array", list);
+    if (!list->is_array()) return FieldError(file.path, "added_tokens", "an array", list);
     for (size_t i = 0; i < list->size(); ++i) {
       const json& item = (*list)[i];
       const std::string field = absl::StrCat("added_tokens.", i);
-      TESSERA_ASSIGN_OR_RETURN(AddedToken token, ParseToken(tokenizer_path_, field, item));
+      TESSERA_ASSIGN_OR_RETURN(AddedToken token, ParseToken(file.path, field, item));
       const json* id = FindMember(item, "id");
       if (id == nullptr || !IsTokenId(*id)) {
-        return FieldError(tokenizer_path_, field + ".id", "a token id", id);
+        return FieldError(file.path, field + ".id", "a token id", id);
       }
       token.id = id->get<int>();
       result_.control.Add(std::move(token));
@@ -142,7 +143,7 @@ class Reader {
   }
 
   absl::Status ReadNumbers() {
-    JsonFields fields(config_path_, config_);
+    JsonFields fields(config_.path, config_.object);
     const double length = fields.Number("model_max_length", kNoMaxLength);
     if (!(length >= 1)) fields.Problem("model_max_length", "expected at least 1");
     if (length < kNoMaxLength) result_.model_max_length = static_cast<int64_t>(length);
@@ -152,15 +153,16 @@ class Reader {
     return fields.Finish();
   }
 
-  std::string config_path_, map_path_, tokenizer_path_;
-  json config_, map_;
+  const Checkpoint& checkpoint_;
+  const Part part_;
+  JsonFile config_, map_;
   TokenizerConfig result_;
 };
 
 }  // namespace
 
-absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& folder) {
-  return Reader(folder).Read();
+absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const Checkpoint& checkpoint, Part part) {
+  return Reader(checkpoint, part).Read();
 }
 
 }  // namespace tessera

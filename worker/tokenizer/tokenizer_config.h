@@ -2,14 +2,14 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/tokenizer/control_tokens.h"
 
 namespace tessera {
 
-// What a tokenizer folder says beside its vocabulary.
+// What the files of a tokenizer say beside its vocabulary.
 struct TokenizerConfig {
   ControlTokens control;
   std::optional<int64_t> extra_ids;         // T5's number of sentinels
@@ -20,6 +20,6 @@ struct TokenizerConfig {
 // else of special_tokens_map.json and tokenizer.json, and those that *_token, extra_special_tokens
 // and additional_special_tokens name. Every file may be missing. INVALID_ARGUMENT naming file and
 // field for one that is malformed.
-absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& folder);
+absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const Checkpoint& checkpoint, Part part);
 
 }  // namespace tessera

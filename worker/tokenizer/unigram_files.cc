@@ -4,9 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/file.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 #include "worker/tokenizer/json_members.h"
 
 namespace tessera {
@@ -60,9 +58,11 @@ absl::Status ReadCharsmap(const std::string& path, const json& normalizer, Unigr
   return absl::OkStatus();
 }
 
-absl::StatusOr<UnigramModel> ReadTokenizerJson(const std::string& path) {
-  TESSERA_ASSIGN_OR_RETURN(const json file, ReadJsonFile(path, kMaxTokenizerFileBytes));
-  const json* model_json = FindMember(file, "model");
+absl::StatusOr<UnigramModel> ReadTokenizerJson(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file,
+                           ReadJson(checkpoint, Part::kTokenizer2, TokenizerFile::kTokenizerJson));
+  const std::string& path = file.path;
+  const json* model_json = FindMember(file.object, "model");
   const json* type = model_json == nullptr ? nullptr : FindMember(*model_json, "type");
   if (model_json == nullptr || (type != nullptr && *type != "Unigram")) {
     return FieldError(path, "model", "a model of type \"Unigram\"",
@@ -79,7 +79,7 @@ absl::StatusOr<UnigramModel> ReadTokenizerJson(const std::string& path) {
     return FieldError(path, "model.unk_id", "the index of a piece", unknown);
   }
   model.unknown_id = unknown->get<int>();
-  if (const json* normalizer = FindMember(file, "normalizer")) {
+  if (const json* normalizer = FindMember(file.object, "normalizer")) {
     TESSERA_RETURN_IF_ERROR(ReadCharsmap(path, *normalizer, model));
   }
   return model;
@@ -87,18 +87,17 @@ absl::StatusOr<UnigramModel> ReadTokenizerJson(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<UnigramModel> ReadUnigramFiles(const std::string& folder) {
-  const std::string path = folder + "/spiece.model";
-  const absl::StatusOr<std::string> bytes = ReadFile(path, kMaxTokenizerFileBytes);
-  if (absl::IsNotFound(bytes.status())) {
-    absl::StatusOr<UnigramModel> model = ReadTokenizerJson(folder + "/tokenizer.json");
-    if (absl::IsNotFound(model.status())) return bytes.status();
+absl::StatusOr<UnigramModel> ReadUnigramFiles(const Checkpoint& checkpoint) {
+  const absl::StatusOr<FileBytes> file = checkpoint.Read(Part::kTokenizer2, TokenizerFile::kSpiece);
+  if (absl::IsNotFound(file.status())) {
+    absl::StatusOr<UnigramModel> model = ReadTokenizerJson(checkpoint);
+    if (absl::IsNotFound(model.status())) return file.status();
     return model;
   }
-  if (!bytes.ok()) return bytes.status();
-  absl::StatusOr<UnigramModel> model = ParseSpieceModel(*bytes);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<UnigramModel> model = ParseSpieceModel(file->bytes);
   if (!model.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", model.status().message()));
+    return absl::InvalidArgumentError(absl::StrCat(file->path, ": ", model.status().message()));
   }
   return model;
 }

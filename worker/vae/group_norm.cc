@@ -5,12 +5,12 @@
 
 #include <algorithm>
 
+#include "worker/base/norm_eps.h"
 #include "worker/vae/cpu_pixels.h"
 
 namespace tessera {
 namespace {
 
-constexpr double kEps = 1e-6;
 constexpr int kRowDim = 2;
 constexpr int64_t kElementsPerTask = 1 << 14;
 // Pixels are walked in blocks of at least so many elements.
@@ -52,7 +52,7 @@ at::Tensor CpuChannelMoments(const at::Tensor& x) {
 at::Tensor CpuNormSilu(const GroupNorm& norm, const GroupStatistics& statistics,
                        const std::vector<at::Tensor>& parts) {
   const int64_t channels = parts.front().size(1), block = BlockOf(channels);
-  const at::Tensor scale = norm.weight / (statistics.variance + kEps).sqrt();
+  const at::Tensor scale = norm.weight / (statistics.variance + kNormEps).sqrt();
   const at::Tensor shift = norm.bias - statistics.mean * scale;
   const at::Tensor scales = scale.repeat(block / channels), shifts = shift.repeat(block / channels);
 
@@ -112,7 +112,7 @@ GroupNorm GroupNorm::Load(WeightReader& reader, const std::string& name, int64_t
 at::Tensor GroupNorm::operator()(const at::Tensor& x, const GroupStatistics& statistics) const {
   // With the statistics known, this is a batch norm at inference.
   return at::batch_norm(x, weight, bias, statistics.mean, statistics.variance,
-                        /*training=*/false, /*momentum=*/0.0, kEps, /*cudnn_enabled=*/false);
+                        /*training=*/false, /*momentum=*/0.0, kNormEps, /*cudnn_enabled=*/false);
 }
 
 at::Tensor NormSilu(const GroupNorm& norm, const GroupStatistics& statistics,

@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/json_fields.h"
 #include "common/base/status_macros.h"
-#include "common/model/json_file.h"
 
 namespace tessera {
 namespace {
@@ -40,10 +39,9 @@ void CheckBlockTypes(const VaeConfig& config, JsonFields& fields) {
 
 }  // namespace
 
-absl::StatusOr<VaeConfig> ReadVaeConfig(const std::string& model_dir) {
-  const std::string path = absl::StrCat(model_dir, "/vae/config.json");
-  TESSERA_ASSIGN_OR_RETURN(const nlohmann::json json, ReadJsonFile(path));
-  JsonFields fields(path, json);
+absl::StatusOr<VaeConfig> ReadVaeConfig(const Checkpoint& checkpoint) {
+  TESSERA_ASSIGN_OR_RETURN(const JsonFile file, checkpoint.Config(Part::kVae));
+  JsonFields fields(file.path, file.object);
   VaeConfig config;
   fields.Choice("_class_name", {"AutoencoderKL"});
   fields.Choice("act_fn", {"silu"}, "silu");

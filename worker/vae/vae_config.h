@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 
 namespace tessera {
 
-// vae/config.json of a FLUX.1 checkpoint (diffusers' AutoencoderKL), as far as decoding needs it.
+// The VAE's config of a FLUX.1 checkpoint (diffusers' AutoencoderKL), as far as decoding needs it.
 struct VaeConfig {
   std::vector<int64_t> block_out_channels;  // by level; the first has the size of the picture
   int64_t layers_per_block = 0;
@@ -24,6 +25,6 @@ struct VaeConfig {
 };
 
 // Errors: NOT_FOUND, INVALID_ARGUMENT listing every wrong field with the file's name.
-absl::StatusOr<VaeConfig> ReadVaeConfig(const std::string& model_dir);
+absl::StatusOr<VaeConfig> ReadVaeConfig(const Checkpoint& checkpoint);
 
 }  // namespace tessera

@@ -55,12 +55,11 @@ VaeDecoderWeights VaeDecoderWeights::Load(WeightReader& reader, const VaeConfig&
   return weights;
 }
 
-absl::StatusOr<VaeDecoder> VaeDecoder::Load(const std::string& model_dir,
+absl::StatusOr<VaeDecoder> VaeDecoder::Load(const Checkpoint& checkpoint,
                                             const WeightOptions& options, KernelChoice kernels) {
-  TESSERA_ASSIGN_OR_RETURN(const VaeConfig config, ReadVaeConfig(model_dir));
-  TESSERA_ASSIGN_OR_RETURN(
-      WeightReader reader,
-      WeightReader::Open(model_dir + "/vae", "diffusion_pytorch_model", options));
+  TESSERA_ASSIGN_OR_RETURN(const VaeConfig config, ReadVaeConfig(checkpoint));
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, checkpoint.Weights(Part::kVae));
+  TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(files, options));
   return Load(config, std::move(reader), kernels);
 }
 

@@ -62,9 +62,9 @@ class VaeDecoder {
   static constexpr int64_t kCpuBandBytes = int64_t{8} << 20;
   static constexpr int64_t kDeviceBandBytes = int64_t{64} << 20;
 
-  // Reads vae/ below model_dir. Errors: NOT_FOUND, INVALID_ARGUMENT listing every problem,
+  // Errors: NOT_FOUND, INVALID_ARGUMENT listing every problem,
   // DATA_LOSS. `kernels` turn pictures into bytes.
-  static absl::StatusOr<VaeDecoder> Load(const std::string& model_dir, const WeightOptions& options,
+  static absl::StatusOr<VaeDecoder> Load(const Checkpoint& checkpoint, const WeightOptions& options,
                                          KernelChoice kernels = {});
   static absl::StatusOr<VaeDecoder> Load(const VaeConfig& config, WeightReader reader,
                                          KernelChoice kernels = {});

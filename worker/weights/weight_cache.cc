@@ -64,11 +64,7 @@ class CacheFile {
         }
       }
     }
-    part_ = std::filesystem::path(conversion.sources.front().file().path())
-                .parent_path()
-                .filename()
-                .string();
-    path_ = absl::StrCat(conversion.cache_dir, "/", part_, "-", place.HexDigest(16), ".",
+    path_ = absl::StrCat(conversion.cache_dir, "/", conversion.part, "-", place.HexDigest(16), ".",
                          absl::AsciiStrToLower(SafetensorsDtype(conversion.dtype)), ".safetensors");
   }
 
@@ -98,7 +94,7 @@ class CacheFile {
     const auto remove_partial = absl::MakeCleanup([&] { unlink(partial.c_str()); });
     TESSERA_ASSIGN_OR_RETURN(SafetensorsWriter writer,
                              SafetensorsWriter::Create(partial, specs_, {{kSourceKey, source_}}));
-    LoadMeter meter(part_, bytes_, conversion_.on_progress);
+    LoadMeter meter(conversion_.part, bytes_, conversion_.on_progress);
     for (const SafetensorsFile& source : conversion_.sources) {
       for (const auto& [name, entry] : source.tensors()) {
         if (!NeedsConversion(entry, conversion_)) continue;
@@ -160,7 +156,6 @@ class CacheFile {
   ContentHashes hashes_;
   std::vector<TensorSpec> specs_;
   int64_t bytes_ = 0;   // of them, as stored
-  std::string part_;    // of the checkpoint
   std::string source_;  // what identifies the sources' content
   std::string path_;
 };

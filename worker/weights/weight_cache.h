@@ -18,6 +18,7 @@ enum class StoredFp8 { kConvert, kKeep };
 // What is to be converted: the tensors of `sources` whose stored type is a weight's (below) and not
 // `dtype`.
 struct Conversion {
+  std::string part;                      // of the checkpoint: begins the file's name
   std::vector<SafetensorsFile> sources;  // no tensor name twice
   at::ScalarType dtype = at::kFloat;
   std::string cache_dir;  // created if need be

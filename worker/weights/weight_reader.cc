@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,7 +13,6 @@
 #include "absl/strings/str_join.h"
 #include "common/base/quote.h"
 #include "common/base/status_macros.h"
-#include "common/model/weight_files.h"
 #include "worker/weights/safetensors_file.h"
 #include "worker/weights/stored_fp8.h"
 #include "worker/weights/weight_uploader.h"
@@ -39,17 +37,17 @@ absl::Status Problems(const std::string& place, const std::vector<std::string>& 
 }
 
 // Collects the tensors of all files, and compares them with the index.
-absl::StatusOr<Weights> CollectWeights(const std::string& folder, const WeightFiles& files,
+absl::StatusOr<Weights> CollectWeights(const WeightFiles& files,
                                        const std::vector<SafetensorsFile>& sources) {
   Weights weights;
   std::vector<std::string> problems;
   for (size_t i = 0; i < sources.size(); ++i) {
     for (const auto& [name, entry] : sources[i].tensors()) {
       const auto [other, added] =
-          weights.try_emplace(name, Weight{files.names[i], entry, sources[i]});
+          weights.try_emplace(name, Weight{files.files[i].name, entry, sources[i]});
       if (!added) {
         problems.push_back(absl::StrCat("tensor ", Quote(name), " is both in ",
-                                        other->second.file_name, " and in ", files.names[i]));
+                                        other->second.file_name, " and in ", files.files[i].name));
       } else if (IsStoredFp8(entry)) {
         const absl::Status rows = ReadFp8(sources, name).status();
         if (!rows.ok()) problems.emplace_back(rows.message());
@@ -63,15 +61,15 @@ absl::StatusOr<Weights> CollectWeights(const std::string& folder, const WeightFi
                                       ", which does not hold it"));
     }
   }
-  TESSERA_RETURN_IF_ERROR(Problems(folder, problems));
+  TESSERA_RETURN_IF_ERROR(Problems(files.place, problems));
   return weights;
 }
 
 // Lets every weight that is not stored in the compute type be read from the converted file.
-absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOptions& options,
-                     Weights& weights) {
-  Conversion conversion{sources, options.dtype, options.cache_dir, options.on_progress,
-                        options.stored_fp8};
+absl::Status Convert(const std::string& part, const std::vector<SafetensorsFile>& sources,
+                     const WeightOptions& options, Weights& weights) {
+  Conversion conversion{
+      part, sources, options.dtype, options.cache_dir, options.on_progress, options.stored_fp8};
   const bool needed = std::any_of(weights.begin(), weights.end(), [&](const auto& weight) {
     return NeedsConversion(weight.second.stored, conversion);
   });
@@ -87,7 +85,8 @@ absl::Status Convert(const std::vector<SafetensorsFile>& sources, const WeightOp
 }  // namespace
 
 struct WeightReader::State {
-  std::string place;  // folder/stem, for messages
+  std::string part;   // of the checkpoint, for progress
+  std::string place;  // for messages
   WeightOptions options;
   std::vector<SafetensorsFile> sources;
   Weights weights;
@@ -144,8 +143,7 @@ struct WeightReader::State {
       for (const auto& [name, weight] : weights) {
         total += static_cast<int64_t>(weight.stored.end - weight.stored.begin);
       }
-      const std::filesystem::path folder = std::filesystem::path(place).parent_path();
-      meter.emplace(folder.filename().string(), total, options.on_progress);
+      meter.emplace(part, total, options.on_progress);
     }
     at::Tensor copy = uploader->Upload(stored, type);
     meter->Add(static_cast<int64_t>(stored.nbytes()));
@@ -195,23 +193,22 @@ struct WeightReader::State {
   }
 };
 
-absl::StatusOr<WeightReader> WeightReader::Open(const std::string& folder, const std::string& stem,
+absl::StatusOr<WeightReader> WeightReader::Open(const WeightFiles& files,
                                                 const WeightOptions& options) {
-  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, FindWeightFiles(folder, stem));
   std::vector<SafetensorsFile> sources;
-  for (const std::string& name : files.names) {
-    TESSERA_ASSIGN_OR_RETURN(SafetensorsFile file,
-                             SafetensorsFile::Open(absl::StrCat(folder, "/", name)));
-    sources.push_back(std::move(file));
+  for (const FileRef& file : files.files) {
+    TESSERA_ASSIGN_OR_RETURN(SafetensorsFile source, SafetensorsFile::Open(file.path));
+    sources.push_back(std::move(source));
   }
   auto state = std::make_unique<State>();
-  state->place = absl::StrCat(folder, "/", stem);
+  state->part = files.part;
+  state->place = files.place;
   state->options = options;
-  TESSERA_ASSIGN_OR_RETURN(state->weights, CollectWeights(folder, files, sources));
+  TESSERA_ASSIGN_OR_RETURN(state->weights, CollectWeights(files, sources));
   state->sources = sources;
   // Another device converts what it is given faster than a file could be written.
   if (options.device.is_cpu()) {
-    TESSERA_RETURN_IF_ERROR(Convert(sources, options, state->weights));
+    TESSERA_RETURN_IF_ERROR(Convert(files.part, sources, options, state->weights));
   }
   return WeightReader(std::move(state));
 }

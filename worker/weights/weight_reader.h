@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/model/checkpoint.h"
 #include "worker/kernels/fp8_rows.h"
 #include "worker/weights/load_progress.h"
 #include "worker/weights/weight_cache.h"
@@ -31,7 +32,8 @@ struct WeightOptions {
 // Reads the weights of one part of a checkpoint (transformer, vae, text_encoder, ...), sharded or
 // not, and collects everything that is wrong with them, so that the user sees all of it at once:
 //
-//   TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(dir, "model", options));
+//   TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, checkpoint.Weights(Part::kVae));
+//   TESSERA_ASSIGN_OR_RETURN(WeightReader reader, WeightReader::Open(files, options));
 //   layer.weight = reader.Take("fc1.weight", {out, in});
 //   TESSERA_RETURN_IF_ERROR(reader.Finish());
 //
@@ -43,11 +45,9 @@ struct WeightOptions {
 // as its scale, need not be taken or ignored. Thread-compatible.
 class WeightReader {
  public:
-  // Opens folder/stem.safetensors, or else the shards named by folder/stem.safetensors.index.json.
-  // Errors: NOT_FOUND, INVALID_ARGUMENT (naming file and what was expected), DATA_LOSS (truncated
-  // file).
-  static absl::StatusOr<WeightReader> Open(const std::string& folder, const std::string& stem,
-                                           const WeightOptions& options);
+  // Opens the files of a part. Errors: NOT_FOUND, INVALID_ARGUMENT (naming file and what was
+  // expected), DATA_LOSS (truncated file).
+  static absl::StatusOr<WeightReader> Open(const WeightFiles& files, const WeightOptions& options);
   // Stands in for files that are not there, for measurements: every name exists in whatever shape
   // it is taken, filled with normal numbers that keep activations of order one.
   static WeightReader Random(const WeightOptions& options);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 #include "worker/comm/single_communicator.h"
 #include "worker/flux/flux_transformer.h"
@@ -39,7 +40,8 @@ class RecordingAttention : public RotatingAttention {
 class TransformerGoldenTest : public ::testing::Test {
  protected:
   static FluxTransformer Load(const std::string& dir) {
-    absl::StatusOr<FluxTransformer> model = FluxTransformer::Load(dir, WeightOptions{});
+    absl::StatusOr<FluxTransformer> model =
+        FluxTransformer::Load(CheckpointFolder(dir), WeightOptions{});
     if (!model.ok()) ADD_FAILURE() << model.status();
     return *std::move(model);
   }

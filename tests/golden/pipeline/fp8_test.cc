@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <map>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/golden/pipeline/fp8_checkpoints.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "worker/comm/single_communicator.h"
@@ -40,7 +41,8 @@ std::vector<Layers> LayerChoices() {
 // The final latents of a job by the transformer of a checkpoint.
 at::Tensor Denoised(const std::string& dir, const WeightOptions& options, const LayerSet& fp8,
                     DenoiseJob job) {
-  const absl::StatusOr<FluxTransformer> transformer = FluxTransformer::Load(dir, options, fp8);
+  const absl::StatusOr<FluxTransformer> transformer =
+      FluxTransformer::Load(CheckpointFolder(dir), options, fp8);
   EXPECT_TRUE(transformer.ok()) << transformer.status();
   SingleCommunicator communicator;
   job.latents = job.latents.clone();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 #include "worker/sampling/flow_match_scheduler.h"
 #include "worker/sampling/latents.h"
@@ -41,7 +42,7 @@ SchedulerConfig ConfigOf(const std::string& model) {
   } else if (model == "shift3") {
     checkpoint.EditJson("scheduler/scheduler_config.json", R"({"use_dynamic_shifting": false})");
   }
-  return ReadSchedulerConfig(checkpoint.dir()).value();
+  return ReadSchedulerConfig(CheckpointFolder(checkpoint.dir())).value();
 }
 
 class ScheduleGoldenTest : public ::testing::TestWithParam<ScheduleCase> {};

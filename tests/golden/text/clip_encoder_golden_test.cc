@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/golden/text/golden_ids.h"
 #include "tests/support/golden.h"
 #include "worker/text/clip_encoder.h"
@@ -18,7 +19,7 @@ using testing::MatchesGolden;
 class ClipEncoderGoldenTest : public ::testing::Test {
  protected:
   static ClipEncoder Load(const std::string& model_dir) {
-    absl::StatusOr<ClipEncoder> encoder = ClipEncoder::Load(model_dir + "/text_encoder", {});
+    absl::StatusOr<ClipEncoder> encoder = ClipEncoder::Load(CheckpointFolder(model_dir), {});
     EXPECT_TRUE(encoder.ok()) << encoder.status();
     return *std::move(encoder);
   }

@@ -2,6 +2,7 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/golden/text/golden_ids.h"
 #include "tests/support/golden.h"
 #include "worker/text/t5_encoder.h"
@@ -17,7 +18,7 @@ using testing::MatchesGolden;
 class T5EncoderGoldenTest : public ::testing::Test {
  protected:
   static T5Encoder Load(const std::string& model_dir) {
-    absl::StatusOr<T5Encoder> encoder = T5Encoder::Load(model_dir + "/text_encoder_2", {});
+    absl::StatusOr<T5Encoder> encoder = T5Encoder::Load(CheckpointFolder(model_dir), {});
     EXPECT_TRUE(encoder.ok()) << encoder.status();
     return *std::move(encoder);
   }

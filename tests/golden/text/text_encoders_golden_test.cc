@@ -2,6 +2,7 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint.h"
 #include "tests/support/golden.h"
 #include "worker/text/text_encoders.h"
 
@@ -18,7 +19,8 @@ class TextEncodersGoldenTest : public ::testing::Test {
     WeightOptions options;
     options.dtype = dtype;
     options.cache_dir = cache.path();
-    absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(testing::TinyFluxDir(), options);
+    absl::StatusOr<TextEncoders> encoders =
+        TextEncoders::Load(Checkpoint::Open(testing::TinyFluxDir()).value(), options);
     EXPECT_TRUE(encoders.ok()) << encoders.status();
     return *std::move(encoders);
   }

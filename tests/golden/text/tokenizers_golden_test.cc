@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 #include "worker/tokenizer/clip_tokenizer.h"
 #include "worker/tokenizer/t5_tokenizer.h"
@@ -29,12 +30,12 @@ at::Tensor EncodeAll(const absl::StatusOr<Tokenizer>& tokenizer, int64_t length)
 }
 
 TEST(TokenizersGoldenTest, ClipIdsOfEveryPrompt) {
-  const auto tokenizer = ClipTokenizer::Load(testing::TinyFluxDir() + "/tokenizer");
+  const auto tokenizer = ClipTokenizer::Load(CheckpointFolder(testing::TinyFluxDir()));
   EXPECT_TRUE(MatchesGolden("clip/ids", EncodeAll(tokenizer, kClipLength)));
 }
 
 TEST(TokenizersGoldenTest, T5IdsOfEveryPrompt) {
-  const auto tokenizer = T5Tokenizer::Load(testing::TinyFluxDir() + "/tokenizer_2");
+  const auto tokenizer = T5Tokenizer::Load(CheckpointFolder(testing::TinyFluxDir()));
   EXPECT_TRUE(MatchesGolden("t5/ids_512", EncodeAll(tokenizer, 512)));
   EXPECT_TRUE(MatchesGolden("t5/ids_50", EncodeAll(tokenizer, 50)));
 }
@@ -42,7 +43,7 @@ TEST(TokenizersGoldenTest, T5IdsOfEveryPrompt) {
 TEST(TokenizersGoldenTest, T5IdsFromTokenizerJsonAlone) {
   const CheckpointCopy checkpoint;
   std::filesystem::remove(checkpoint.dir() + "/tokenizer_2/spiece.model");
-  const auto tokenizer = T5Tokenizer::Load(checkpoint.dir() + "/tokenizer_2");
+  const auto tokenizer = T5Tokenizer::Load(CheckpointFolder(checkpoint.dir()));
   EXPECT_TRUE(MatchesGolden("t5/ids_512", EncodeAll(tokenizer, 512)));
 }
 
@@ -51,14 +52,14 @@ TEST(TokenizersGoldenTest, T5IdsFromSpieceModelAlone) {
   for (const char* file : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
     std::filesystem::remove(checkpoint.dir() + "/tokenizer_2/" + file);
   }
-  const auto tokenizer = T5Tokenizer::Load(checkpoint.dir() + "/tokenizer_2");
+  const auto tokenizer = T5Tokenizer::Load(CheckpointFolder(checkpoint.dir()));
   EXPECT_TRUE(MatchesGolden("t5/ids_512", EncodeAll(tokenizer, 512)));
 }
 
 TEST(TokenizersGoldenTest, AlteredVocabularyIsSeen) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("tokenizer/vocab.json", R"({"a</w>": 5})");
-  const auto tokenizer = ClipTokenizer::Load(checkpoint.dir() + "/tokenizer");
+  const auto tokenizer = ClipTokenizer::Load(CheckpointFolder(checkpoint.dir()));
   EXPECT_FALSE(MatchesGolden("clip/ids", EncodeAll(tokenizer, kClipLength)));
 }
 
@@ -74,7 +75,7 @@ TEST(TokenizersGoldenTest, AlteredPieceIsSeen) {
   ASSERT_NE(piece, std::string::npos);
   model[piece + 3] = 'q';
   std::ofstream(path, std::ios::binary) << model;
-  const auto tokenizer = T5Tokenizer::Load(checkpoint.dir() + "/tokenizer_2");
+  const auto tokenizer = T5Tokenizer::Load(CheckpointFolder(checkpoint.dir()));
   EXPECT_FALSE(MatchesGolden("t5/ids_512", EncodeAll(tokenizer, 512)));
 }
 

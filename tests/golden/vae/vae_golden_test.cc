@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 #include "tests/support/rank_threads.h"
 #include "worker/comm/in_process_communicator.h"
@@ -18,7 +19,7 @@ using testing::MatchesGolden;
 constexpr int64_t kScoreBytes = 1 << 20;
 
 VaeDecoder Load(const std::string& dir = testing::TinyFluxDir()) {
-  return VaeDecoder::Load(dir, WeightOptions{}).value();
+  return VaeDecoder::Load(CheckpointFolder(dir), WeightOptions{}).value();
 }
 
 // The latents that Decode takes to the decoder input of the golden data.
@@ -115,7 +116,7 @@ TEST(VaeGoldenTest, Bfloat16PictureIsClose) {
   WeightOptions options;
   options.dtype = at::kBFloat16;
   options.cache_dir = checkpoint.dir() + "/cache";
-  const VaeDecoder decoder = VaeDecoder::Load(checkpoint.dir(), options).value();
+  const VaeDecoder decoder = VaeDecoder::Load(CheckpointFolder(checkpoint.dir()), options).value();
   const LatentShape shape = LatentShapeOf(64, 64, 16, 8);
   const at::Tensor latents = UnpackLatents(GoldenBf16("run/dev_64x64/latents")[-1], shape);
   const at::Tensor image = decoder.Decode(latents);

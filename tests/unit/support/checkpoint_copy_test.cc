@@ -7,13 +7,13 @@
 #include <string>
 
 #include "tests/support/golden.h"
-#include "worker/weights/weight_reader.h"
+#include "tests/support/open_weights.h"
 
 namespace tessera::testing {
 namespace {
 
 at::Tensor ReadOne(const std::string& dir) {
-  auto reader = WeightReader::Open(dir + "/transformer", "diffusion_pytorch_model", {});
+  auto reader = OpenWeights(dir + "/transformer", "diffusion_pytorch_model", {});
   return reader.value().Take("x_embedder.bias", {96});
 }
 
@@ -22,7 +22,7 @@ TEST(CheckpointCopyTest, AlterTensorAddsAHalfToTheFirstHalfOfItAlone) {
   copy.AlterTensor("transformer", "x_embedder.bias");
   const at::Tensor change = ReadOne(copy.dir()) - ReadOne(TinyFluxDir());
   EXPECT_TRUE(at::allclose(change, at::cat({at::full({48}, 0.5), at::zeros({48})})));
-  auto reader = WeightReader::Open(copy.dir() + "/vae", "diffusion_pytorch_model", {});
+  auto reader = OpenWeights(copy.dir() + "/vae", "diffusion_pytorch_model", {});
   EXPECT_TRUE(reader.ok()) << reader.status();
 }
 
@@ -30,7 +30,7 @@ TEST(CheckpointCopyTest, RemoveTensorsKeepsTheOthersInOneFile) {
   const CheckpointCopy copy;
   copy.RemoveTensors("transformer", "x_embedder.");
   const auto open = [](const std::string& dir) {
-    return WeightReader::Open(dir + "/transformer", "diffusion_pytorch_model", {}).value();
+    return OpenWeights(dir + "/transformer", "diffusion_pytorch_model", {}).value();
   };
   EXPECT_TRUE(open(TinyFluxDir()).Has("x_embedder.bias"));
   EXPECT_FALSE(open(copy.dir()).Has("x_embedder.bias"));

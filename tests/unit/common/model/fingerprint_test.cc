@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/unit/common/model/checkpoint_configs.h"
 
 namespace tessera {
@@ -15,7 +16,7 @@ namespace {
 using testing::CheckpointConfigs;
 
 std::string Fingerprint(const CheckpointConfigs& configs) {
-  const auto fingerprint = CheckpointFingerprint(configs.dir());
+  const auto fingerprint = CheckpointFingerprint(CheckpointFolder(configs.dir()));
   EXPECT_TRUE(fingerprint.ok()) << fingerprint.status();
   return fingerprint.value_or("");
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/support/temp_dir.h"
 
@@ -16,6 +17,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::TempDir;
 
+std::vector<std::string> Names(const WeightFiles& files) {
+  std::vector<std::string> names;
+  for (const FileRef& file : files.files) names.push_back(file.name);
+  return names;
+}
+
 TEST(WeightFilesTest, NamesEachShardOnceInOrder) {
   const TempDir dir;
   dir.Write("m.safetensors.index.json",
@@ -23,7 +30,8 @@ TEST(WeightFilesTest, NamesEachShardOnceInOrder) {
                 "weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}})");
   const auto files = FindWeightFiles(dir.path(), "m");
   ASSERT_TRUE(files.ok()) << files.status();
-  EXPECT_THAT(files->names, ElementsAre("1.safetensors", "2.safetensors"));
+  EXPECT_THAT(Names(*files), ElementsAre("1.safetensors", "2.safetensors"));
+  EXPECT_EQ(files->files[1].path, dir / "2.safetensors");
   EXPECT_EQ(files->index.at("c"), "2.safetensors");
 }
 
@@ -33,7 +41,7 @@ TEST(WeightFilesTest, TakesTheUnnumberedFileFirst) {
   dir.Write("m.safetensors.index.json", R"({"weight_map": {"a": "1.safetensors"}})");
   const auto files = FindWeightFiles(dir.path(), "m");
   ASSERT_TRUE(files.ok()) << files.status();
-  EXPECT_THAT(files->names, ElementsAre("m.safetensors"));
+  EXPECT_THAT(Names(*files), ElementsAre("m.safetensors"));
   EXPECT_TRUE(files->index.empty());
 }
 

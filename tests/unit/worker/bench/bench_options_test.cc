@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/flag_walk.h"
 #include "tests/support/golden.h"
 
@@ -31,7 +32,7 @@ TEST(BenchOptionsTest, RandomWeightsTakeTheSizesOfACheckpoint) {
   const std::string dir = testing::TinyFluxDir();
   const BenchOptions options = Parse({"--model", dir.c_str(), "--random-weights"});
   EXPECT_EQ(options.model_dir, "");
-  EXPECT_EQ(options.config.inner_dim(), ReadFluxConfig(dir)->inner_dim());
+  EXPECT_EQ(options.config.inner_dim(), ReadFluxConfig(CheckpointFolder(dir))->inner_dim());
 }
 
 TEST(BenchOptionsTest, WidthOfAHeadIsTheSumOfItsAxes) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/model/checkpoint.h"
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "tests/support/golden.h"
 #include "worker/base/status_exception.h"
@@ -25,7 +26,8 @@ class PromptEncoderTest : public ::testing::TestWithParam<std::tuple<int, TextEn
   }
 
   static PromptEncoder Load(TextEncoderPlace place) {
-    return PromptEncoder::Load(TinyFluxDir(), WeightOptions(), place).value();
+    return PromptEncoder::Load(Checkpoint::Open(TinyFluxDir()).value(), WeightOptions(), place)
+        .value();
   }
   static int ranks() { return std::get<0>(GetParam()); }
 

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/model/checkpoint_folder.h"
+
 namespace tessera {
 namespace {
 
@@ -28,7 +30,7 @@ class SchedulerConfigTest : public ::testing::Test {
   absl::StatusOr<SchedulerConfig> Read(const std::string& fields) {
     std::ofstream(dir_ + "/scheduler/scheduler_config.json")
         << R"({"_class_name": "FlowMatchEulerDiscreteScheduler")" << fields << "}";
-    return ReadSchedulerConfig(dir_);
+    return ReadSchedulerConfig(CheckpointFolder(dir_));
   }
 
   std::string dir_;
@@ -80,7 +82,8 @@ TEST_F(SchedulerConfigTest, RejectsAnotherScheduler) {
 }
 
 TEST_F(SchedulerConfigTest, MissingFileIsNotFound) {
-  EXPECT_EQ(ReadSchedulerConfig(dir_ + "/none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadSchedulerConfig(CheckpointFolder(dir_ + "/none")).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(ScheduleTest, WithoutShiftIsEvenlySpaced) {

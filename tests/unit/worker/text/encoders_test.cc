@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 #include "worker/text/clip_encoder.h"
 #include "worker/text/t5_encoder.h"
@@ -38,13 +39,13 @@ class EncodersTest : public ::testing::Test {
   }
 
   ClipEncoder Clip(const std::string& model_dir) const {
-    absl::StatusOr<ClipEncoder> encoder = ClipEncoder::Load(model_dir + "/text_encoder", options_);
+    absl::StatusOr<ClipEncoder> encoder = ClipEncoder::Load(CheckpointFolder(model_dir), options_);
     EXPECT_TRUE(encoder.ok()) << encoder.status();
     return *std::move(encoder);
   }
 
   T5Encoder T5(const std::string& model_dir) const {
-    absl::StatusOr<T5Encoder> encoder = T5Encoder::Load(model_dir + "/text_encoder_2", options_);
+    absl::StatusOr<T5Encoder> encoder = T5Encoder::Load(CheckpointFolder(model_dir), options_);
     EXPECT_TRUE(encoder.ok()) << encoder.status();
     return *std::move(encoder);
   }
@@ -72,7 +73,7 @@ TEST_F(EncodersTest, ClipPositionIdsAreIgnored) {
   Tensors tensors = Read("text_encoder");
   tensors["text_model.embeddings.position_ids"] = at::arange(77, at::kLong).unsqueeze(0);
   Write("text_encoder", tensors);
-  EXPECT_TRUE(ClipEncoder::Load(checkpoint_.dir() + "/text_encoder", options_).ok());
+  EXPECT_TRUE(ClipEncoder::Load(CheckpointFolder(checkpoint_.dir()), options_).ok());
 }
 
 TEST_F(EncodersTest, ClipSeesNoLaterToken) {
@@ -147,7 +148,7 @@ TEST_F(EncodersTest, EveryWrongTensorIsNamed) {
   tensors["encoder.block.0.layer.0.SelfAttention.q.weight"] = at::zeros({3, 3});
   tensors["decoder.weight"] = at::zeros({1});
   Write("text_encoder_2", tensors);
-  const auto encoder = T5Encoder::Load(checkpoint_.dir() + "/text_encoder_2", options_);
+  const auto encoder = T5Encoder::Load(CheckpointFolder(checkpoint_.dir()), options_);
   const std::string message(encoder.status().message());
   EXPECT_EQ(encoder.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(message, HasSubstr("encoder.final_layer_norm.weight"));
@@ -159,7 +160,7 @@ TEST_F(EncodersTest, EncodersOfOtherSizesNeedTheirConfig) {
   checkpoint_.EditJson("text_encoder/config.json", R"({"intermediate_size": 65})");
   EXPECT_THAT(
       std::string(
-          ClipEncoder::Load(checkpoint_.dir() + "/text_encoder", options_).status().message()),
+          ClipEncoder::Load(CheckpointFolder(checkpoint_.dir()), options_).status().message()),
       HasSubstr("fc1"));
 }
 

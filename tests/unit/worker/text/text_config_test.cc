@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -15,7 +16,7 @@ using ::testing::HasSubstr;
 using testing::TempDir;
 
 TEST(TextConfigTest, ReadsEverySizeOfClip) {
-  const auto config = ReadClipTextConfig(testing::TinyFluxDir() + "/text_encoder");
+  const auto config = ReadClipTextConfig(CheckpointFolder(testing::TinyFluxDir()));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->vocab_size, 694);
   EXPECT_EQ(config->max_position_embeddings, 77);
@@ -29,7 +30,7 @@ TEST(TextConfigTest, ReadsEverySizeOfClip) {
 }
 
 TEST(TextConfigTest, ReadsEverySizeOfT5) {
-  const auto config = ReadT5Config(testing::TinyFluxDir() + "/text_encoder_2");
+  const auto config = ReadT5Config(CheckpointFolder(testing::TinyFluxDir()));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->vocab_size, 528);
   EXPECT_EQ(config->d_model, 48);
@@ -46,25 +47,28 @@ TEST(TextConfigTest, ReadsEverySizeOfT5) {
 TEST(TextConfigTest, ClipWithGelu) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("text_encoder/config.json", R"({"hidden_act": "gelu"})");
-  EXPECT_EQ(ReadClipTextConfig(checkpoint.dir() + "/text_encoder")->hidden_act,
+  EXPECT_EQ(ReadClipTextConfig(CheckpointFolder(checkpoint.dir()))->hidden_act,
             ClipActivation::kGelu);
 }
 
 TEST(TextConfigTest, MissingFileIsNotFound) {
   const TempDir dir;
-  EXPECT_EQ(ReadClipTextConfig(dir.path()).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(ReadT5Config(dir.path()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadClipTextConfig(CheckpointFolder(dir.path())).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadT5Config(CheckpointFolder(dir.path())).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(TextConfigTest, EveryProblemIsListedAtOnce) {
   const TempDir dir;
-  dir.Write("config.json", "{}");
-  const std::string clip(ReadClipTextConfig(dir.path()).status().message());
+  dir.Write("text_encoder/config.json", "{}");
+  dir.Write("text_encoder_2/config.json", "{}");
+  const std::string clip(ReadClipTextConfig(CheckpointFolder(dir.path())).status().message());
   for (const char* field : {"vocab_size", "max_position_embeddings", "hidden_size",
                             "intermediate_size", "num_hidden_layers", "num_attention_heads"}) {
     EXPECT_THAT(clip, HasSubstr(field));
   }
-  const std::string t5(ReadT5Config(dir.path()).status().message());
+  const std::string t5(ReadT5Config(CheckpointFolder(dir.path())).status().message());
   for (const char* field :
        {"vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "feed_forward_proj"}) {
     EXPECT_THAT(t5, HasSubstr(field));
@@ -81,7 +85,7 @@ class BadClipConfigTest : public ::testing::TestWithParam<BadField> {};
 TEST_P(BadClipConfigTest, IsNamed) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("text_encoder/config.json", GetParam().fields);
-  const absl::Status status = ReadClipTextConfig(checkpoint.dir() + "/text_encoder").status();
+  const absl::Status status = ReadClipTextConfig(CheckpointFolder(checkpoint.dir())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("text_encoder/config.json"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().error));
@@ -102,7 +106,7 @@ class BadT5ConfigTest : public ::testing::TestWithParam<BadField> {};
 TEST_P(BadT5ConfigTest, IsNamed) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("text_encoder_2/config.json", GetParam().fields);
-  const absl::Status status = ReadT5Config(checkpoint.dir() + "/text_encoder_2").status();
+  const absl::Status status = ReadT5Config(CheckpointFolder(checkpoint.dir())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("text_encoder_2/config.json"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().error));

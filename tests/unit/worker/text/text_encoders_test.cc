@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -13,10 +14,14 @@ namespace {
 using testing::CheckpointCopy;
 using ::testing::HasSubstr;
 
+std::shared_ptr<const Checkpoint> Folder(const std::string& path) {
+  return std::make_shared<const CheckpointFolder>(path);
+}
+
 class TextEncodersTest : public ::testing::Test {
  protected:
   static TextEncoders Tiny() {
-    absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(testing::TinyFluxDir(), {});
+    absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(Folder(testing::TinyFluxDir()), {});
     EXPECT_TRUE(encoders.ok()) << encoders.status();
     return *std::move(encoders);
   }
@@ -89,7 +94,7 @@ TEST_F(TextEncodersTest, APromptIsEncodedOnce) {
 
 TEST_F(TextEncodersTest, WeightsOnDemandGiveTheSameEmbedding) {
   TextEncoders lazy =
-      TextEncoders::Load(testing::TinyFluxDir(), {}, EncoderLoading::kOnDemand).value();
+      TextEncoders::Load(Folder(testing::TinyFluxDir()), {}, EncoderLoading::kOnDemand).value();
   EXPECT_FALSE(lazy.loaded());
   TextEncoders encoders = Tiny();
   const PromptEmbedding expected = Encode(encoders, "a red boat", "a", 20);
@@ -117,7 +122,7 @@ TEST_F(TextEncodersTest, ReleasedWeightsComeBackForANewPrompt) {
 TEST_F(TextEncodersTest, WeightsOnDemandAreCheckedAtOnce) {
   const CheckpointCopy copy;
   copy.RemoveTensors("text_encoder_2", "encoder.final_layer_norm.");
-  ExpectInvalid(TextEncoders::Load(copy.dir(), {}, EncoderLoading::kOnDemand).status(),
+  ExpectInvalid(TextEncoders::Load(Folder(copy.dir()), {}, EncoderLoading::kOnDemand).status(),
                 "missing tensor 'encoder.final_layer_norm.weight'");
 }
 
@@ -141,7 +146,7 @@ TEST_F(TextEncodersTest, IdsOutsideTheEmbeddingAreRefused) {
       "694": {"content": "<new>"}}})");
   checkpoint.EditJson("tokenizer_2/tokenizer_config.json", R"({"added_tokens_decoder": {
       "700": {"content": "<far>"}}})");
-  absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(checkpoint.dir(), {});
+  absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(Folder(checkpoint.dir()), {});
   ASSERT_TRUE(encoders.ok()) << encoders.status();
   ExpectInvalid(encoders->Encode("a <new> boat", std::nullopt, 20).status(),
                 "prompt: token id 694 is outside the 694 embedding rows of text_encoder");
@@ -154,19 +159,19 @@ TEST_F(TextEncodersTest, ControlTokensOutsideTheEmbeddingFailAtLoading) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("tokenizer/tokenizer_config.json",
                       R"({"eos_token": "<new>", "added_tokens_decoder": {}})");
-  ExpectInvalid(TextEncoders::Load(checkpoint.dir(), {}).status(), "token id 694");
+  ExpectInvalid(TextEncoders::Load(Folder(checkpoint.dir()), {}).status(), "token id 694");
 }
 
 TEST_F(TextEncodersTest, ALengthBeyondThePositionsFailsAtLoading) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("tokenizer/tokenizer_config.json", R"({"model_max_length": 78})");
-  ExpectInvalid(TextEncoders::Load(checkpoint.dir(), {}).status(), "model_max_length");
+  ExpectInvalid(TextEncoders::Load(Folder(checkpoint.dir()), {}).status(), "model_max_length");
 }
 
 TEST_F(TextEncodersTest, WithoutALengthEveryPositionIsUsed) {
   const CheckpointCopy checkpoint;
   checkpoint.EditJson("tokenizer/tokenizer_config.json", R"({"model_max_length": null})");
-  absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(checkpoint.dir(), {});
+  absl::StatusOr<TextEncoders> encoders = TextEncoders::Load(Folder(checkpoint.dir()), {});
   ASSERT_TRUE(encoders.ok()) << encoders.status();
   EXPECT_TRUE(at::equal(encoders->Encode("a red boat", std::nullopt, 20)->pooled,
                         Tiny().Encode("a red boat", std::nullopt, 20)->pooled));
@@ -174,7 +179,8 @@ TEST_F(TextEncodersTest, WithoutALengthEveryPositionIsUsed) {
 
 TEST_F(TextEncodersTest, MissingPartsAreNotFound) {
   const testing::TempDir dir;
-  EXPECT_EQ(TextEncoders::Load(dir.path(), {}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(TextEncoders::Load(Folder(dir.path()), {}).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 }  // namespace

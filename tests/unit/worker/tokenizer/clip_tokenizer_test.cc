@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -17,13 +18,13 @@ using testing::TempDir;
 constexpr int64_t kStart = 692;
 constexpr int64_t kEnd = 693;
 
-ClipTokenizer LoadOrFail(const std::string& folder) {
-  absl::StatusOr<ClipTokenizer> tokenizer = ClipTokenizer::Load(folder);
+ClipTokenizer LoadOrFail(const std::string& model_dir) {
+  absl::StatusOr<ClipTokenizer> tokenizer = ClipTokenizer::Load(CheckpointFolder(model_dir));
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
   return *std::move(tokenizer);
 }
 
-ClipTokenizer Tiny() { return LoadOrFail(testing::TinyFluxDir() + "/tokenizer"); }
+ClipTokenizer Tiny() { return LoadOrFail(testing::TinyFluxDir()); }
 
 TEST(ClipTokenizerTest, EmptyPromptIsStartEndAndPadding) {
   const auto tokens = Tiny().Encode("", 4);
@@ -75,7 +76,7 @@ TEST(ClipTokenizerTest, RawControlTokensOnlyAsWritten) {
   const testing::CheckpointCopy checkpoint;
   checkpoint.EditJson("tokenizer/tokenizer_config.json", R"({"added_tokens_decoder": {
       "692": {"content": "<|startoftext|>"}, "693": {"content": "<|endoftext|>"}}})");
-  const ClipTokenizer tokenizer = LoadOrFail(checkpoint.dir() + "/tokenizer");
+  const ClipTokenizer tokenizer = LoadOrFail(checkpoint.dir());
   EXPECT_EQ(tokenizer.Encode("<|endoftext|>", 3)->tokens, 3);
   // In other case the token is text, which is cut at the bars even where more signs follow.
   EXPECT_EQ(tokenizer.Encode("<|EndOfText|>!", 40)->ids,
@@ -107,7 +108,7 @@ TEST(ClipTokenizerTest, HugePromptsAreCounted) {
 
 TEST(ClipTokenizerTest, ReadsTokenizerJsonWhereThereIsNoVocabulary) {
   const TempDir dir;
-  dir.Write("tokenizer.json", R"({"model": {"type": "BPE",
+  dir.Write("tokenizer/tokenizer.json", R"({"model": {"type": "BPE",
       "vocab": {"a": 0, "b</w>": 1, "ab</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4},
       "merges": [["a", "b</w>"]]}})");
   EXPECT_THAT(LoadOrFail(dir.path()).Encode("ab", 4)->ids, ElementsAre(3, 2, 4, 4));
@@ -115,19 +116,20 @@ TEST(ClipTokenizerTest, ReadsTokenizerJsonWhereThereIsNoVocabulary) {
 
 TEST(ClipTokenizerTest, SymbolsOutsideTheVocabularyAreUnknown) {
   const TempDir dir;
-  dir.Write("vocab.json", R"({"a": 0, "<|endoftext|>": 1, "<unk>": 2, "<|startoftext|>": 3})");
-  dir.Write("merges.txt", "#version: 0.2\r\n\r\n");
-  dir.Write("special_tokens_map.json", R"({"unk_token": "<unk>"})");
+  dir.Write("tokenizer/vocab.json",
+            R"({"a": 0, "<|endoftext|>": 1, "<unk>": 2, "<|startoftext|>": 3})");
+  dir.Write("tokenizer/merges.txt", "#version: 0.2\r\n\r\n");
+  dir.Write("tokenizer/special_tokens_map.json", R"({"unk_token": "<unk>"})");
   EXPECT_THAT(LoadOrFail(dir.path()).Encode("ax", 4)->ids, ElementsAre(3, 0, 2, 1));
 }
 
 TEST(ClipTokenizerTest, MissingFilesAreNotFound) {
   const TempDir dir;
-  const absl::Status status = ClipTokenizer::Load(dir.path()).status();
+  const absl::Status status = ClipTokenizer::Load(CheckpointFolder(dir.path())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("vocab.json"));
-  dir.Write("vocab.json", "{}");
-  EXPECT_THAT(std::string(ClipTokenizer::Load(dir.path()).status().message()),
+  dir.Write("tokenizer/vocab.json", "{}");
+  EXPECT_THAT(std::string(ClipTokenizer::Load(CheckpointFolder(dir.path())).status().message()),
               HasSubstr("merges.txt"));
 }
 
@@ -143,7 +145,7 @@ TEST_P(BadClipFileTest, IsNamed) {
   const testing::CheckpointCopy checkpoint;
   const std::string path = checkpoint.dir() + "/tokenizer/" + GetParam().file;
   std::ofstream(path, std::ios::binary) << GetParam().text;
-  const absl::Status status = ClipTokenizer::Load(checkpoint.dir() + "/tokenizer").status();
+  const absl::Status status = ClipTokenizer::Load(CheckpointFolder(checkpoint.dir())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().file));
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().error));
@@ -170,8 +172,8 @@ TEST(ClipTokenizerTest, BadTokenizerJsonIsNamed) {
         R"({"model": {"vocab": {}, "merges": ["a"]}})",
         R"({"model": {"vocab": {}, "merges": [["a"]]}})"}) {
     const TempDir dir;
-    dir.Write("tokenizer.json", text);
-    const absl::Status status = ClipTokenizer::Load(dir.path()).status();
+    dir.Write("tokenizer/tokenizer.json", text);
+    const absl::Status status = ClipTokenizer::Load(CheckpointFolder(dir.path())).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr("tokenizer.json: "));
     EXPECT_THAT(std::string(status.message()), HasSubstr("model"));

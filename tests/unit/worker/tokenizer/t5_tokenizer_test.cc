@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/golden.h"
 
 namespace tessera {
@@ -19,13 +20,13 @@ constexpr int64_t kPad = 0;
 constexpr int64_t kEnd = 1;
 constexpr int64_t kUnknown = 2;
 
-T5Tokenizer LoadOrFail(const std::string& folder) {
-  absl::StatusOr<T5Tokenizer> tokenizer = T5Tokenizer::Load(folder);
+T5Tokenizer LoadOrFail(const std::string& model_dir) {
+  absl::StatusOr<T5Tokenizer> tokenizer = T5Tokenizer::Load(CheckpointFolder(model_dir));
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
   return *std::move(tokenizer);
 }
 
-T5Tokenizer Tiny() { return LoadOrFail(testing::TinyFluxDir() + "/tokenizer_2"); }
+T5Tokenizer Tiny() { return LoadOrFail(testing::TinyFluxDir()); }
 
 TEST(T5TokenizerTest, EmptyPromptIsEndAndPadding) {
   const auto tokens = Tiny().Encode("", 3);
@@ -64,12 +65,12 @@ TEST(T5TokenizerTest, SentinelsFollowThePiecesUnlessToldOtherwise) {
   std::filesystem::remove(folder + "/tokenizer_config.json");
   std::filesystem::remove(folder + "/special_tokens_map.json");
   std::filesystem::remove(folder + "/tokenizer.json");
-  EXPECT_THAT(LoadOrFail(folder).Encode("<extra_id_0><extra_id_99>", 3)->ids,
+  EXPECT_THAT(LoadOrFail(checkpoint.dir()).Encode("<extra_id_0><extra_id_99>", 3)->ids,
               ElementsAre(519, 420, kEnd));
   std::ofstream(folder + "/tokenizer_config.json") << R"({"extra_ids": 2})";
-  EXPECT_THAT(LoadOrFail(folder).Encode("<extra_id_0><extra_id_1>", 3)->ids,
+  EXPECT_THAT(LoadOrFail(checkpoint.dir()).Encode("<extra_id_0><extra_id_1>", 3)->ids,
               ElementsAre(421, 420, kEnd));
-  EXPECT_GT(LoadOrFail(folder).Encode("<extra_id_2>", 3)->tokens, 2);
+  EXPECT_GT(LoadOrFail(checkpoint.dir()).Encode("<extra_id_2>", 3)->tokens, 2);
 }
 
 TEST(T5TokenizerTest, InvalidUtf8IsRefused) {
@@ -93,15 +94,15 @@ TEST(T5TokenizerTest, HugePromptsAreCounted) {
 
 TEST(T5TokenizerTest, MissingFilesAreNotFound) {
   const TempDir dir;
-  const absl::Status status = T5Tokenizer::Load(dir.path()).status();
+  const absl::Status status = T5Tokenizer::Load(CheckpointFolder(dir.path())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("spiece.model"));
 }
 
 TEST(T5TokenizerTest, BadSpieceModelIsNamed) {
   const TempDir dir;
-  dir.Write("spiece.model", "\xFF\xFF\xFF");
-  const absl::Status status = T5Tokenizer::Load(dir.path()).status();
+  dir.Write("tokenizer_2/spiece.model", "\xFF\xFF\xFF");
+  const absl::Status status = T5Tokenizer::Load(CheckpointFolder(dir.path())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("spiece.model: malformed"));
 }
@@ -119,8 +120,8 @@ TEST(T5TokenizerTest, BadTokenizerJsonIsNamed) {
         R"({"model": {"vocab": [["a", -1]], "unk_id": 0},
             "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AQID"}})"}) {
     const TempDir dir;
-    dir.Write("tokenizer.json", text);
-    const absl::Status status = T5Tokenizer::Load(dir.path()).status();
+    dir.Write("tokenizer_2/tokenizer.json", text);
+    const absl::Status status = T5Tokenizer::Load(CheckpointFolder(dir.path())).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr("tokenizer.json: "));
   }

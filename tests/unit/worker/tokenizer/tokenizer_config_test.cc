@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/temp_dir.h"
 
 namespace tessera {
@@ -16,15 +17,21 @@ using ::testing::IsEmpty;
 
 class TokenizerConfigTest : public ::testing::Test {
  protected:
+  void Write(const std::string& file, const std::string& text) {
+    dir_.Write("tokenizer/" + file, text);
+  }
+
   TokenizerConfig Read() {
-    absl::StatusOr<TokenizerConfig> config = ReadTokenizerConfig(dir_.path());
+    absl::StatusOr<TokenizerConfig> config =
+        ReadTokenizerConfig(CheckpointFolder(dir_.path()), Part::kTokenizer);
     EXPECT_TRUE(config.ok()) << config.status();
     return *std::move(config);
   }
 
   std::string ErrorOf(const std::string& file, const std::string& text) {
-    dir_.Write(file, text);
-    const absl::Status status = ReadTokenizerConfig(dir_.path()).status();
+    Write(file, text);
+    const absl::Status status =
+        ReadTokenizerConfig(CheckpointFolder(dir_.path()), Part::kTokenizer).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr(file));
     return std::string(status.message());
@@ -47,12 +54,12 @@ TEST_F(TokenizerConfigTest, EveryFileMayBeMissing) {
 }
 
 TEST_F(TokenizerConfigTest, TheDecoderGivesIdsAndFlagsAndOutranksTheMap) {
-  dir_.Write("tokenizer_config.json", R"({
+  Write("tokenizer_config.json", R"({
       "added_tokens_decoder": {
         "12": {"content": "<b>", "lstrip": true},
         "9": {"content": "<a>", "normalized": true, "rstrip": true}},
       "eos_token": "<a>", "pad_token": "<p>", "model_max_length": 77, "extra_ids": 3})");
-  dir_.Write("special_tokens_map.json", R"({"eos_token": "<b>", "mask_token": "<m>"})");
+  Write("special_tokens_map.json", R"({"eos_token": "<b>", "mask_token": "<m>"})");
   TokenizerConfig config = Read();
   ControlTokens& control = config.control;
   EXPECT_THAT(
@@ -71,12 +78,11 @@ TEST_F(TokenizerConfigTest, TheDecoderGivesIdsAndFlagsAndOutranksTheMap) {
 }
 
 TEST_F(TokenizerConfigTest, WithoutADecoderTheMapOutranksTheConfig) {
-  dir_.Write("tokenizer_config.json", R"({"bos_token": "<x>", "eos_token": "<e>"})");
-  dir_.Write("special_tokens_map.json",
-             R"({"bos_token": {"content": "<s>", "normalized": true},
+  Write("tokenizer_config.json", R"({"bos_token": "<x>", "eos_token": "<e>"})");
+  Write("special_tokens_map.json",
+        R"({"bos_token": {"content": "<s>", "normalized": true},
                  "additional_special_tokens": ["<t0>", {"content": "<t1>"}]})");
-  dir_.Write("tokenizer.json",
-             R"({"added_tokens": [{"content": "<e>", "id": 4, "rstrip": true}]})");
+  Write("tokenizer.json", R"({"added_tokens": [{"content": "<e>", "id": 4, "rstrip": true}]})");
   TokenizerConfig config = Read();
   ControlTokens& control = config.control;
   EXPECT_THAT(Contents(control), ElementsAre("<e>", "<s>", "<t0>", "<t1>"));
@@ -95,7 +101,7 @@ TEST_F(TokenizerConfigTest, WithoutADecoderTheMapOutranksTheConfig) {
 }
 
 TEST_F(TokenizerConfigTest, DefaultsFillOnlyWhatIsNotNamed) {
-  dir_.Write("tokenizer_config.json", R"({"eos_token": "<e>", "pad_token": null})");
+  Write("tokenizer_config.json", R"({"eos_token": "<e>", "pad_token": null})");
   TokenizerConfig config = Read();
   ControlTokens& control = config.control;
   control.SetDefault("eos_token", "<other>");
@@ -106,7 +112,7 @@ TEST_F(TokenizerConfigTest, DefaultsFillOnlyWhatIsNotNamed) {
 }
 
 TEST_F(TokenizerConfigTest, NoLimitIsNoLength) {
-  dir_.Write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
+  Write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
   EXPECT_FALSE(Read().model_max_length.has_value());
 }
 
@@ -131,10 +137,10 @@ TEST_F(TokenizerConfigTest, MalformedFieldsAreNamed) {
   EXPECT_THAT(ErrorOf(config, R"({"model_max_length": 0})"), HasSubstr("model_max_length"));
   EXPECT_THAT(ErrorOf(config, R"({"extra_ids": -1})"), HasSubstr("extra_ids"));
   EXPECT_THAT(ErrorOf(config, R"({"extra_special_tokens": 1})"), HasSubstr("extra_special_tokens"));
-  dir_.Write(config, "{}");
+  Write(config, "{}");
   EXPECT_THAT(ErrorOf("tokenizer.json", R"({"added_tokens": [{"content": "<e>"}]})"),
               HasSubstr("added_tokens.0.id"));
-  dir_.Write("tokenizer.json", "{}");
+  Write("tokenizer.json", "{}");
   EXPECT_THAT(ErrorOf("special_tokens_map.json", R"({"additional_special_tokens": [[]]})"),
               HasSubstr("additional_special_tokens.0"));
 }

@@ -8,6 +8,7 @@
 
 #include <limits>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/support/rank_threads.h"
 #include "tests/unit/worker/vae/random_vae.h"
 #include "worker/base/status_exception.h"
@@ -69,7 +70,7 @@ VaeDecoder Load(const RandomVae& vae, at::ScalarType dtype = at::kFloat) {
   WeightOptions options;
   options.dtype = dtype;
   options.cache_dir = vae.dir() + "/cache";
-  return VaeDecoder::Load(vae.dir(), options).value();
+  return VaeDecoder::Load(CheckpointFolder(vae.dir()), options).value();
 }
 
 RandomVaeSize FluxLike() {

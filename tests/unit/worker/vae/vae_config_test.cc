@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/unit/worker/vae/random_vae.h"
 
 namespace tessera {
@@ -18,7 +19,7 @@ class VaeConfigTest : public ::testing::Test {
  protected:
   absl::StatusOr<VaeConfig> ReadWith(const std::string& fields) {
     vae_.Write(fields);
-    return ReadVaeConfig(vae_.dir());
+    return ReadVaeConfig(CheckpointFolder(vae_.dir()));
   }
   std::string ErrorWith(const std::string& fields) {
     const absl::Status status = ReadWith(fields).status();
@@ -81,7 +82,7 @@ TEST_F(VaeConfigTest, RejectsOtherBlocks) {
 }
 
 TEST(VaeConfigFileTest, MissingFileIsNotFound) {
-  EXPECT_EQ(ReadVaeConfig(::testing::TempDir() + "/none").status().code(),
+  EXPECT_EQ(ReadVaeConfig(CheckpointFolder(::testing::TempDir() + "/none")).status().code(),
             absl::StatusCode::kNotFound);
 }
 

@@ -7,6 +7,7 @@
 
 #include <tuple>
 
+#include "common/model/checkpoint_folder.h"
 #include "tests/unit/worker/vae/random_vae.h"
 
 namespace tessera {
@@ -24,7 +25,7 @@ VaeDecoder Load(const RandomVae& vae, at::ScalarType dtype = at::kFloat) {
   WeightOptions options;
   options.dtype = dtype;
   options.cache_dir = vae.dir() + "/cache";
-  return VaeDecoder::Load(vae.dir(), options).value();
+  return VaeDecoder::Load(CheckpointFolder(vae.dir()), options).value();
 }
 
 // The largest difference in levels of an 8-bit picture.
@@ -149,7 +150,8 @@ TEST(VaeDecoderTest, ReportsEveryWrongTensorAtOnce) {
   tensors["decoder.up_blocks.0.resnets.0.norm1.weight"] = at::ones({7});
   tensors["decoder.surplus"] = at::ones({1});
   vae.Write();
-  const absl::Status status = VaeDecoder::Load(vae.dir(), WeightOptions{}).status();
+  const absl::Status status =
+      VaeDecoder::Load(CheckpointFolder(vae.dir()), WeightOptions{}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("decoder.conv_in.bias"),

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/open_weights.h"
 #include "tests/unit/worker/vae/random_vae.h"
 
 namespace tessera {
@@ -18,8 +19,7 @@ constexpr int64_t kTop = 24, kGroups = 3;
 class VaeLayersTest : public ::testing::Test {
  protected:
   WeightReader Reader() {
-    return WeightReader::Open(vae_.dir() + "/vae", "diffusion_pytorch_model", WeightOptions{})
-        .value();
+    return testing::OpenWeights(vae_.dir() + "/vae", "diffusion_pytorch_model", {}).value();
   }
   at::Tensor Weight(const std::string& name) { return vae_.tensors().at(name); }
   at::Tensor Norm(const std::string& name, const at::Tensor& x) {

@@ -2,14 +2,14 @@
 //   open_weights FOLDER STEM CACHE_DIR
 // Waits for the end of its standard input; takes the tensor "w" in bfloat16; prints its sum, and
 // the inode of the cache file that it is mapped from.
+#include "tests/support/open_weights.h"
+
 #include <ATen/ATen.h>
 
 #include <fstream>
 #include <iostream>
 #include <sstream>
 #include <string>
-
-#include "worker/weights/weight_reader.h"
 
 namespace {
 
@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   if (argc != 4) return 2;
   while (std::cin.get() != std::char_traits<char>::eof()) {
   }
-  auto reader = tessera::WeightReader::Open(argv[1], argv[2], {at::kBFloat16, at::kCPU, argv[3]});
+  auto reader = tessera::testing::OpenWeights(argv[1], argv[2], {at::kBFloat16, at::kCPU, argv[3]});
   if (!reader.ok()) {
     std::cerr << reader.status() << "\n";
     return 1;

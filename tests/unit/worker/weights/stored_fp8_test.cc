@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/open_weights.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/worker/weights/safetensors_bytes.h"
 #include "worker/weights/safetensors_writer.h"
@@ -20,6 +21,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::OpenWeights;
 using testing::TempDir;
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -49,7 +51,7 @@ class StoredFp8Test : public ::testing::Test {
 
   absl::StatusOr<WeightReader> Open(WeightOptions options = {}) const {
     options.cache_dir = cache_.path();
-    return WeightReader::Open(dir_.path(), "model", options);
+    return OpenWeights(dir_.path(), "model", options);
   }
 
   // The layer's weight in `options`' type, and no complaint about anything.

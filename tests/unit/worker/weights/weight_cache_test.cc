@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "tests/support/open_weights.h"
 #include "tests/support/temp_dir.h"
 #include "worker/weights/safetensors_writer.h"
 #include "worker/weights/weight_reader.h"
@@ -23,6 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using testing::OpenWeights;
 using testing::TempDir;
 
 // A float32 part of one tensor, taken in bfloat16 through a cache.
@@ -36,8 +38,7 @@ class WeightCacheTest : public ::testing::Test {
   }
 
   absl::StatusOr<double> TakeSum() const {
-    auto reader =
-        WeightReader::Open(dir_ / "part", "model", {at::kBFloat16, at::kCPU, cache_dir()});
+    auto reader = OpenWeights(dir_ / "part", "model", {at::kBFloat16, at::kCPU, cache_dir()});
     if (!reader.ok()) return reader.status();
     return reader->Take("w", {64}).sum().item<double>();
   }
@@ -179,7 +180,7 @@ TEST_F(WeightCacheTest, KeepsOneFileForEachComputeType) {
   ASSERT_EQ(TakeSum().value(), 64);
   const std::string bf16 = CacheFile();
   fs::rename(bf16, dir_ / "aside.safetensors");
-  auto reader = WeightReader::Open(dir_ / "part", "model", {at::kHalf, at::kCPU, cache_dir()});
+  auto reader = OpenWeights(dir_ / "part", "model", {at::kHalf, at::kCPU, cache_dir()});
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_NE(CacheFile(), bf16);
 }

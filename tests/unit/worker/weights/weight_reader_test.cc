@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/golden.h"
+#include "tests/support/open_weights.h"
 #include "tests/support/temp_dir.h"
 #include "worker/weights/mapped_file.h"
 #include "worker/weights/safetensors_header.h"
@@ -22,6 +23,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::OpenWeights;
 using testing::TempDir;
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -41,7 +43,7 @@ TEST_P(WeightConversionTest, GivesTheStoredValuesInTheComputeType) {
   const TempDir cache;
   const at::Tensor weight = at::randn({5, 7}).to(stored);
   WriteWeights(dir, "model.safetensors", {{"w", weight}, {"b", weight[0]}});
-  auto reader = WeightReader::Open(dir.path(), "model", {compute, at::kCPU, cache.path()});
+  auto reader = OpenWeights(dir.path(), "model", {compute, at::kCPU, cache.path()});
   ASSERT_TRUE(reader.ok()) << reader.status();
   const at::Tensor taken = reader->Take("w", {5, 7});
   ASSERT_TRUE(taken.defined());
@@ -66,7 +68,7 @@ TEST(WeightReaderTest, TakesViewsOfOneMappingAndKeepsThemAlive) {
   WriteWeights(dir, "model.safetensors", {{"w", at::ones({4})}});
   at::Tensor first;
   {
-    auto reader = WeightReader::Open(dir.path(), "model", {});
+    auto reader = OpenWeights(dir.path(), "model", {});
     first = reader->Take("w", {4});
     EXPECT_EQ(first.const_data_ptr(), reader->Take("w", {4}).const_data_ptr());
   }
@@ -78,7 +80,7 @@ TEST(WeightReaderTest, ConvertsOnlyWhatIsStoredInAnotherType) {
   const TempDir cache;
   WriteWeights(dir, "model.safetensors",
                {{"half", at::ones({4}, at::kHalf)}, {"full", at::ones({100'000})}});
-  auto reader = WeightReader::Open(dir.path(), "model", {at::kFloat, at::kCPU, cache.path()});
+  auto reader = OpenWeights(dir.path(), "model", {at::kFloat, at::kCPU, cache.path()});
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_EQ(reader->Take("half", {4}).scalar_type(), at::kFloat);
   EXPECT_EQ(reader->Take("full", {100'000}).scalar_type(), at::kFloat);
@@ -88,8 +90,7 @@ TEST(WeightReaderTest, ConvertsOnlyWhatIsStoredInAnotherType) {
 }
 
 TEST(WeightReaderTest, ReadsShardsThroughTheIndex) {
-  auto reader =
-      WeightReader::Open(testing::TinyFluxDir() + "/transformer", "diffusion_pytorch_model", {});
+  auto reader = OpenWeights(testing::TinyFluxDir() + "/transformer", "diffusion_pytorch_model", {});
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_TRUE(reader->Has("context_embedder.bias"));  // in the first shard
   EXPECT_TRUE(reader->Has("norm_out.linear.bias"));   // in the second
@@ -100,7 +101,7 @@ TEST(WeightReaderTest, PrefersTheUnnumberedFile) {
   const TempDir dir;
   WriteWeights(dir, "model.safetensors", {{"w", at::ones({4})}});
   dir.Write("model.safetensors.index.json", "not even JSON");
-  EXPECT_TRUE(WeightReader::Open(dir.path(), "model", {}).ok());
+  EXPECT_TRUE(OpenWeights(dir.path(), "model", {}).ok());
 }
 
 TEST(WeightReaderTest, ListsEveryProblemAtOnceWithItsFile) {
@@ -111,7 +112,7 @@ TEST(WeightReaderTest, ListsEveryProblemAtOnceWithItsFile) {
                {{"type", at::ones({2}, at::kLong)}, {"ignored", at::ones({1})}});
   dir.Write("model.safetensors.index.json",
             R"({"weight_map": {"good": "model-1.safetensors", "type": "model-2.safetensors"}})");
-  auto reader = WeightReader::Open(dir.path(), "model", {});
+  auto reader = OpenWeights(dir.path(), "model", {});
   ASSERT_TRUE(reader.ok()) << reader.status();
   reader->Ignore("ignored");
   reader->Ignore("not there");
@@ -134,7 +135,7 @@ TEST(WeightReaderTest, IgnoresByPrefix) {
   const TempDir dir;
   WriteWeights(dir, "model.safetensors",
                {{"encoder.a", at::ones({1})}, {"encoder.b", at::ones({1})}, {"en", at::ones({1})}});
-  auto reader = WeightReader::Open(dir.path(), "model", {});
+  auto reader = OpenWeights(dir.path(), "model", {});
   reader->IgnorePrefix("encoder.");
   EXPECT_THAT(Message(reader->Finish()),
               AllOf(HasSubstr("unexpected tensor 'en'"), Not(HasSubstr("encoder."))));
@@ -143,7 +144,7 @@ TEST(WeightReaderTest, IgnoresByPrefix) {
 TEST(WeightReaderTest, TellsTheStoredShape) {
   const TempDir dir;
   WriteWeights(dir, "model.safetensors", {{"w", at::ones({2, 3})}});
-  auto reader = WeightReader::Open(dir.path(), "model", {});
+  auto reader = OpenWeights(dir.path(), "model", {});
   EXPECT_EQ(reader->Shape("w"), (std::vector<int64_t>{2, 3}));
   EXPECT_TRUE(reader->Shape("none").empty());
 }
@@ -160,7 +161,7 @@ TEST(WeightReaderTest, RandomWeightsHaveEveryNameInAnyShape) {
 
 TEST(WeightReaderTest, ReportsAMissingPart) {
   const TempDir dir;
-  const absl::Status status = WeightReader::Open(dir.path(), "model", {}).status();
+  const absl::Status status = OpenWeights(dir.path(), "model", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(Message(status), AllOf(HasSubstr(dir.path()), HasSubstr("model.safetensors")));
 }
@@ -168,7 +169,7 @@ TEST(WeightReaderTest, ReportsAMissingPart) {
 TEST(WeightReaderTest, ReportsAMissingShard) {
   const TempDir dir;
   dir.Write("model.safetensors.index.json", R"({"weight_map": {"w": "model-1.safetensors"}})");
-  const absl::Status status = WeightReader::Open(dir.path(), "model", {}).status();
+  const absl::Status status = OpenWeights(dir.path(), "model", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(Message(status), HasSubstr("model-1.safetensors"));
 }
@@ -180,7 +181,7 @@ TEST(WeightReaderTest, ReportsAnIndexThatDoesNotFitTheShards) {
   dir.Write("model.safetensors.index.json",
             R"({"weight_map": {"a": "model-2.safetensors", "b": "model-2.safetensors",
                                "none": "model-1.safetensors"}})");
-  const absl::Status status = WeightReader::Open(dir.path(), "model", {}).status();
+  const absl::Status status = OpenWeights(dir.path(), "model", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(status),
               AllOf(HasSubstr("tensor 'a' in model-2.safetensors, which does not hold it"),
@@ -193,7 +194,7 @@ TEST(WeightReaderTest, ReportsAnIndexThatDoesNotFitTheShards) {
 TEST(WeightReaderTest, SurvivesAFileThatShrinksAfterOpening) {
   const TempDir dir;
   WriteWeights(dir, "model.safetensors", {{"w", at::ones({100'000})}});
-  auto reader = WeightReader::Open(dir.path(), "model", {});
+  auto reader = OpenWeights(dir.path(), "model", {});
   const at::Tensor weight = reader->Take("w", {100'000});
   std::filesystem::resize_file(dir / "model.safetensors", 200'000);
   EXPECT_LT(weight.sum().item<float>(), 60'000);
@@ -206,7 +207,7 @@ TEST(WeightReaderTest, OnTheMetaDeviceChecksNamesAndShapesAndReadsNothing) {
   WriteWeights(dir, "model.safetensors", {{"w", at::ones({5, 7})}, {"b", at::ones({3})}});
   int64_t bytes = 0;
   WeightOptions options = {.dtype = at::kBFloat16, .device = at::kMeta, .taken_bytes = &bytes};
-  auto reader = WeightReader::Open(dir.path(), "model", options);
+  auto reader = OpenWeights(dir.path(), "model", options);
   const at::Tensor weight = reader->Take("w", {5, 7});
   EXPECT_TRUE(weight.is_meta());
   EXPECT_EQ(weight.scalar_type(), at::kBFloat16);
@@ -219,7 +220,7 @@ TEST(WeightReaderTest, SeesAnAlteredTensor) {
   const testing::CheckpointCopy copy;
   const std::string vae = copy.dir() + "/vae";
   const auto take = [&] {
-    return WeightReader::Open(vae, "diffusion_pytorch_model", {})
+    return OpenWeights(vae, "diffusion_pytorch_model", {})
         ->Take("decoder.conv_out.bias", {3})
         .clone();
   };
