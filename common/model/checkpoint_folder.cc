@@ -123,9 +123,11 @@ absl::StatusOr<FileBytes> CheckpointFolder::Read(Part part, TokenizerFile file) 
 }
 
 absl::StatusOr<WeightFiles> CheckpointFolder::Weights(Part part) const {
-  const bool is_diffusers_model = part == Part::kTransformer || part == Part::kVae;
-  return is_diffusers_model ? FindWeightFiles(Place(part), "diffusion_pytorch_model")
-                            : FindWeightFiles(Place(part), "model");
+  // diffusers reads the transformer and the VAE, and transformers the encoders.
+  if (part == Part::kTransformer || part == Part::kVae) {
+    return FindWeightFiles(Place(part), "diffusion_pytorch_model", Precedence::kIndex);
+  }
+  return FindWeightFiles(Place(part), "model", Precedence::kSingleFile);
 }
 
 std::vector<FileRef> CheckpointFolder::SmallFiles() const {

@@ -27,7 +27,8 @@ bool IsPlainWeightFileName(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std::string& stem) {
+absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std::string& stem,
+                                            Precedence precedence) {
   const std::string single = absl::StrCat(stem, ".safetensors");
   const std::string index_path = absl::StrCat(folder, "/", single, ".index.json");
   WeightFiles files;
@@ -37,11 +38,13 @@ absl::StatusOr<WeightFiles> FindWeightFiles(const std::string& folder, const std
     files.files.push_back({name, absl::StrCat(folder, "/", name)});
   };
   std::error_code ignored;
-  if (std::filesystem::exists(absl::StrCat(folder, "/", single), ignored)) {
+  const bool has_index = std::filesystem::exists(index_path, ignored);
+  if (std::filesystem::exists(absl::StrCat(folder, "/", single), ignored) &&
+      !(has_index && precedence == Precedence::kIndex)) {
     add(single);
     return files;
   }
-  if (!std::filesystem::exists(index_path, ignored)) {
+  if (!has_index) {
     return absl::NotFoundError(
         absl::StrCat(folder, ": expected ", single, " or ", single, ".index.json"));
   }

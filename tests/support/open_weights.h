@@ -11,7 +11,8 @@ namespace tessera::testing {
 // Opens folder/stem.safetensors, or the shards of its index.
 inline absl::StatusOr<WeightReader> OpenWeights(const std::string& folder, const std::string& stem,
                                                 const WeightOptions& options) {
-  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files, FindWeightFiles(folder, stem));
+  TESSERA_ASSIGN_OR_RETURN(const WeightFiles files,
+                           FindWeightFiles(folder, stem, Precedence::kSingleFile));
   return WeightReader::Open(files, options);
 }
 

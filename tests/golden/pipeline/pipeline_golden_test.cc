@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "tests/golden/pipeline/pipeline_run.h"
 #include "worker/comm/single_communicator.h"
 #include "worker/sampling/latents.h"
@@ -38,6 +40,16 @@ class PipelineGoldenTest : public ::testing::Test {
 
 TEST_F(PipelineGoldenTest, Dev64x64) {
   ExpectGoldenRun("run/dev_64x64", *LoadPipeline(testing::TinyFluxDir()), DevRequest());
+}
+
+TEST_F(PipelineGoldenTest, ASingleFileBesideAnIndexIsNotRead) {
+  const CheckpointCopy checkpoint;
+  const CheckpointCopy stale;
+  stale.AlterTensor("transformer", "proj_out.weight");
+  stale.RemoveTensors("transformer", "no tensor");  // makes one file of the shards
+  const std::string name = "/transformer/diffusion_pytorch_model.safetensors";
+  std::filesystem::copy_file(stale.dir() + name, checkpoint.dir() + name);
+  ExpectGoldenRun("run/dev_64x64", *LoadPipeline(checkpoint.dir()), DevRequest());
 }
 
 TEST_F(PipelineGoldenTest, Dev96x128) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/model/checkpoint_folder.h"
 #include "tests/unit/common/model/checkpoint_configs.h"
@@ -92,6 +93,25 @@ TEST(FingerprintTest, ReadsShardsByTheIndex) {
   const std::string before = Fingerprint(configs);
   configs.Write("transformer/a.safetensors", "changed");
   EXPECT_NE(Fingerprint(configs), before);
+}
+
+// diffusers reads the index of the transformer and the VAE, transformers the encoders' single file.
+TEST(FingerprintTest, CoversWhatIsReadWhereASingleFileStandsBesideAnIndex) {
+  for (const auto& [stem, index_is_read] :
+       {std::pair<std::string, bool>{"transformer/diffusion_pytorch_model", true},
+        {"vae/diffusion_pytorch_model", true},
+        {"text_encoder/model", false},
+        {"text_encoder_2/model", false}}) {
+    const CheckpointConfigs configs;
+    const std::string shard = stem.substr(0, stem.find('/')) + "/a.safetensors";
+    configs.Write(stem + ".safetensors.index.json", R"({"weight_map": {"w": "a.safetensors"}})");
+    configs.Write(shard, "a shard");
+    const std::string before = Fingerprint(configs);
+    configs.Write(index_is_read ? stem + ".safetensors" : shard, "not read");
+    EXPECT_EQ(Fingerprint(configs), before) << stem;
+    configs.Write(index_is_read ? shard : stem + ".safetensors", "read");
+    EXPECT_NE(Fingerprint(configs), before) << stem;
+  }
 }
 
 }  // namespace

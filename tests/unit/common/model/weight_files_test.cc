@@ -28,7 +28,7 @@ TEST(WeightFilesTest, NamesEachShardOnceInOrder) {
   dir.Write("m.safetensors.index.json",
             R"({"metadata": {"total_size": 1},
                 "weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}})");
-  const auto files = FindWeightFiles(dir.path(), "m");
+  const auto files = FindWeightFiles(dir.path(), "m", Precedence::kSingleFile);
   ASSERT_TRUE(files.ok()) << files.status();
   EXPECT_THAT(Names(*files), ElementsAre("1.safetensors", "2.safetensors"));
   EXPECT_EQ(files->files[1].path, dir / "2.safetensors");
@@ -39,15 +39,25 @@ TEST(WeightFilesTest, TakesTheUnnumberedFileFirst) {
   const TempDir dir;
   dir.Write("m.safetensors", "");
   dir.Write("m.safetensors.index.json", R"({"weight_map": {"a": "1.safetensors"}})");
-  const auto files = FindWeightFiles(dir.path(), "m");
+  const auto files = FindWeightFiles(dir.path(), "m", Precedence::kSingleFile);
   ASSERT_TRUE(files.ok()) << files.status();
   EXPECT_THAT(Names(*files), ElementsAre("m.safetensors"));
   EXPECT_TRUE(files->index.empty());
 }
 
+TEST(WeightFilesTest, TakesTheIndexFirstWhereItGoesFirst) {
+  const TempDir dir;
+  dir.Write("m.safetensors", "");
+  EXPECT_THAT(Names(*FindWeightFiles(dir.path(), "m", Precedence::kIndex)),
+              ElementsAre("m.safetensors"));
+  dir.Write("m.safetensors.index.json", R"({"weight_map": {"a": "1.safetensors"}})");
+  EXPECT_THAT(Names(*FindWeightFiles(dir.path(), "m", Precedence::kIndex)),
+              ElementsAre("1.safetensors"));
+}
+
 TEST(WeightFilesTest, SaysWhatItLookedFor) {
   const TempDir dir;
-  const absl::Status status = FindWeightFiles(dir.path(), "m").status();
+  const absl::Status status = FindWeightFiles(dir.path(), "m", Precedence::kSingleFile).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr(dir.path()), HasSubstr("m.safetensors.index.json")));
@@ -66,7 +76,7 @@ class BadIndexTest : public ::testing::TestWithParam<BadIndex> {};
 TEST_P(BadIndexTest, IsRefused) {
   const TempDir dir;
   dir.Write("m.safetensors.index.json", GetParam().json);
-  const absl::Status status = FindWeightFiles(dir.path(), "m").status();
+  const absl::Status status = FindWeightFiles(dir.path(), "m", Precedence::kSingleFile).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("m.safetensors.index.json"), HasSubstr(GetParam().message)));
@@ -99,8 +109,9 @@ TEST(WeightFilesTest, ReportsEveryBadNameAtOnce) {
   const TempDir dir;
   dir.Write("m.safetensors.index.json",
             R"({"weight_map": {"a": "../x.safetensors", "b": 2, "good": "1.safetensors"}})");
-  EXPECT_THAT(std::string(FindWeightFiles(dir.path(), "m").status().message()),
-              AllOf(HasSubstr("'a'"), HasSubstr("'b'"), Not(HasSubstr("good"))));
+  EXPECT_THAT(
+      std::string(FindWeightFiles(dir.path(), "m", Precedence::kSingleFile).status().message()),
+      AllOf(HasSubstr("'a'"), HasSubstr("'b'"), Not(HasSubstr("good"))));
 }
 
 }  // namespace
