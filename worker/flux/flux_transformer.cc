@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "worker/base/norm_eps.h"
 #include "worker/kernels/layer_norm_modulate.h"

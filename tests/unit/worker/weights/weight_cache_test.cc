@@ -158,6 +158,7 @@ TEST_F(WeightCacheTest, ALockThatAStrangerHoldsIsAnErrorInTime) {
   auto source = SafetensorsFile::Open(dir_ / "part/model.safetensors");
   ASSERT_TRUE(source.ok()) << source.status();
   Conversion conversion;
+  conversion.part = "part";
   conversion.sources = {*source};
   conversion.dtype = at::kBFloat16;
   conversion.cache_dir = cache_dir();
