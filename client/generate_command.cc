@@ -38,7 +38,7 @@ std::string Summary(const v1::GenerationMetadata& metadata) {
   std::string text = absl::StrFormat(
       "%dx%d, %d steps, seed %d, %d %s, %.2f s", request.width(), request.height(),
       request.num_inference_steps(), request.seed(), metadata.ranks(),
-      metadata.ranks() == 1 ? "device" : "devices", metadata.stage_seconds().total());
+      metadata.ranks() == 1 ? "worker" : "workers", metadata.stage_seconds().total());
   if (metadata.attempts() > 1) absl::StrAppend(&text, ", ", metadata.attempts(), " attempts");
   if (metadata.clip_truncated() || metadata.t5_truncated()) {
     absl::StrAppend(&text, "; the prompt was cut for ", metadata.clip_truncated() ? "CLIP" : "",

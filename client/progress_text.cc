@@ -28,7 +28,7 @@ std::string Queued(const v1::Queued& queued) {
 
 std::string Started(const v1::AttemptStarted& started) {
   const std::string on =
-      absl::StrCat(" on ", started.ranks(), started.ranks() == 1 ? " device" : " devices");
+      absl::StrCat(" on ", started.ranks(), started.ranks() == 1 ? " worker" : " workers");
   if (started.attempt() == 1) return "started" + on;
   return absl::StrCat("started again", on, " (attempt ", started.attempt(), ")");
 }

@@ -37,7 +37,7 @@ std::optional<FieldViolation> RequestResolver::TooSmall(const JobSize& size) con
   return FieldViolation{
       size.width <= size.height ? "width" : "height",
       absl::StrCat("width x height must hold a square of ", side, " pixels for each of ",
-                   size.ranks, " devices, is ", size.width, " x ", size.height)};
+                   size.ranks, " workers, is ", size.width, " x ", size.height)};
 }
 
 }  // namespace tessera

@@ -23,10 +23,10 @@ TEST(ProgressTextTest, TellsThePlaceInTheQueue) {
 }
 
 TEST(ProgressTextTest, TellsEachAttempt) {
-  EXPECT_EQ(Text("attempt_started { attempt: 1 ranks: 3 }"), "started on 3 devices");
-  EXPECT_EQ(Text("attempt_started { attempt: 1 ranks: 1 }"), "started on 1 device");
+  EXPECT_EQ(Text("attempt_started { attempt: 1 ranks: 3 }"), "started on 3 workers");
+  EXPECT_EQ(Text("attempt_started { attempt: 1 ranks: 1 }"), "started on 1 worker");
   EXPECT_EQ(Text("attempt_started { attempt: 2 ranks: 3 }"),
-            "started again on 3 devices (attempt 2)");
+            "started again on 3 workers (attempt 2)");
 }
 
 TEST(ProgressTextTest, DrawsABarOfTheSteps) {
