@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/wire/link_conversion.h"
 #include "server/jobs/generation_metadata.h"
 #include "server/jobs/job_errors.h"
 #include "server/loop/duration.h"
@@ -24,8 +23,7 @@ constexpr int kMaxEncoding = 4;  // jobs whose pixels are held for their PNGs
 Scheduler::Scheduler(const SchedulerOptions& options, const Clock& clock, WorkerGroup& group,
                      PictureEncoder& encoder, JobObserver& observer,
                      RequestResolver::SeedSource draw_seed)
-    : options_(options),
-      clock_(clock),
+    : clock_(clock),
       group_(group),
       encoder_(encoder),
       observer_(observer),

@@ -97,7 +97,6 @@ class Scheduler final : public WorkerGroup::Listener {
   // After the line, the running job or the group has changed.
   void DispatchAndTell();
 
-  const SchedulerOptions options_;
   const Clock& clock_;
   WorkerGroup& group_;
   PictureEncoder& encoder_;
